@@ -1,0 +1,1 @@
+"""Model, tool loop, specialists and the turn."""

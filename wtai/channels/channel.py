@@ -1,0 +1,47 @@
+"""What a channel can do. The sender knows channels by this alone; each lives in a folder of its own."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An owner's account with the provider. ``tokens`` verify what it sends us, the first one signs our calls."""
+
+    owner_id: int
+    account_sid: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to send, already within the channel's limits."""
+
+    public_id: str
+    sender: str
+    recipient: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A message the provider knows of. ``created_at`` in milliseconds since 1970 UTC."""
+
+    provider_sid: str
+    status: str
+    body: str
+    created_at: int
+    error_code: int | None = None
+
+
+class Channel(Protocol):
+    """A way to people. Errors are the SendError set: throttled (again later), rejected (never), unknown (find out first)."""
+
+    async def send(self, account: Account, message: Outgoing) -> str:
+        """Hand over one message; returns the provider's id of it."""
+
+    async def listing(self, account: Account, sender: str, recipient: str, since: int) -> list[Listed]:
+        """Messages from ``sender`` to ``recipient`` that the provider created at or after ``since`` (ms), newest first."""
+
+    async def typing(self, account: Account, inbound_sid: str) -> None:
+        """Show the writer of ``inbound_sid`` that an answer is being written. Best effort: raises SendError, loses nothing."""

@@ -1,0 +1,1 @@
+"""Inbox, outbox, lifecycle: what was said and what is owed."""

@@ -1,0 +1,93 @@
+"""Values of a conversation: what was heard, what is to be said, and the states in between."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """States of a conversation; the last six are final."""
+
+    PENDING = "PENDING"
+    PROGRESS = "PROGRESS"
+    WAITING_USER = "WAITING_USER"
+    HANDOFF = "HANDOFF"
+    AGENT_CLOSED = "AGENT_CLOSED"
+    SUPPORT_CLOSED = "SUPPORT_CLOSED"
+    USER_CLOSED = "USER_CLOSED"
+    EXPIRED = "EXPIRED"
+    IDLE_TIMEOUT = "IDLE_TIMEOUT"
+    FAILED = "FAILED"
+
+
+class Kind(StrEnum):
+    """What a message carries beside its text."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    STICKER = "sticker"
+    DOCUMENT = "document"
+    CONTACT = "contact"
+    LOCATION = "location"
+    BUTTON = "button"
+    LIST = "list"
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """Where a message is. Inbound ones stay RECEIVED; the others are an outbound message's way."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    UNDELIVERED = "undelivered"
+    UNKNOWN = "unknown"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMedia:
+    """An attachment as announced: where it lies with the provider and what it says it is."""
+
+    url: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message from a person, normalised by its channel.
+
+    ``identities`` are the addresses this person is known by, the most stable first; two messages that share one of them are
+    from the same person. ``lookup`` adds spellings under which the same address may have been stored before. ``reply_to`` is
+    where an answer goes. ``details`` holds what has no column: location, button, contact, referral (JSON-ready values).
+    """
+
+    channel: str
+    provider_sid: str
+    our_address: str
+    reply_to: str
+    identities: tuple[str, ...]
+    lookup: tuple[str, ...]
+    kind: Kind
+    body: str
+    profile_name: str | None = None
+    quoted_sid: str | None = None
+    media: tuple[InboundMedia, ...] = ()
+    details: dict[str, object] = field(default_factory=dict)
+    raw: str = "[]"
+    """The provider's parameters as received: a JSON list of [name, value]."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdate:
+    """What the provider says of an outbound message. ``message`` is our public id of it where the provider gave it back."""
+
+    provider_sid: str
+    status: Status
+    message: str | None = None
+    error_code: int | None = None

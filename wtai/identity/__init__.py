@@ -1,0 +1,1 @@
+"""Owners, users and who they are."""
