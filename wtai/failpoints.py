@@ -50,7 +50,7 @@ _armed: dict[str, _Armed] = {}
 
 
 def arm(spec: str) -> None:
-    """Arm the failpoints of ``spec``, replacing earlier ones; an empty text disarms. SettingsError on an unknown name or action."""
+    """Arm the failpoints of ``spec``, replacing earlier ones; an empty text disarms. SettingsError on an unknown name."""
     _armed.clear()
     for entry in filter(None, (part.strip() for part in spec.split(";"))):
         name, _, rest = entry.partition("=")

@@ -87,6 +87,9 @@ class Database(Protocol):
     async def system_write(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As :meth:`write`, across owners."""
 
+    async def system_write_relaxed(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As :meth:`system_write`, but a power cut (not a crash of the process) may undo it, up to the next durable write."""
+
     async def system_read(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As :meth:`read`, across owners."""
 

@@ -1,0 +1,336 @@
+"""SQLite behind the transaction seam. The only module that imports aiosqlite or an SQLite module.
+
+One writer connection commits everything, several ``query_only`` readers serve snapshots, one more checkpoints. Units of work that
+arrive while a commit runs are committed together by the next one (group commit): with ``synchronous=FULL`` each commit costs
+an fsync, however many units share it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
+
+import aiosqlite
+
+from wtai.db.tx import OwnerTx, Row, SystemTx
+from wtai.errors import EnvironmentProblem, StorageUnavailable
+
+try:
+    from pysqlite3 import dbapi2 as driver
+except ImportError:  # no wheel for this platform
+    import sqlite3 as driver
+
+__all__ = [
+    "DRIVER",
+    "VERSION",
+    "SqliteConnection",
+    "SqliteDatabase",
+    "connect",
+    "driver",
+    "has_wal_reset_bug",
+    "require_usable_driver",
+]
+
+SqliteConnection: TypeAlias = Any  # of pysqlite3, which has no types, or of the standard library
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DRIVER: Final = driver.__name__.partition(".")[0]
+VERSION: Final[tuple[int, ...]] = tuple(int(part) for part in driver.sqlite_version.split("."))
+
+_BUSY_TIMEOUT_MS = 5_000
+_MAX_BATCH = 128
+_CHECKPOINT_BYTES = 4 << 20
+_TRUNCATE_BYTES = 64 << 20
+_CHECKPOINT_SECONDS = 1.0
+_MEND = "pip install pysqlite3, or use a Python whose sqlite3 is 3.51.3 or newer and loads extensions"
+
+
+def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite may lose a committed transaction when a checkpoint races a writer (sqlite.org/wal.html#walresetbug).
+
+    From 3.7.0; fixed in 3.51.3, 3.50.7 and 3.44.6. 3.52.0 was withdrawn.
+    """
+    if version[:2] == (3, 50):
+        return version < (3, 50, 7)
+    if version[:2] == (3, 44):
+        return version < (3, 44, 6)
+    return (3, 7, 0) <= version < (3, 51, 3) or version[:3] == (3, 52, 0)
+
+
+def require_usable_driver() -> None:
+    """EnvironmentProblem, naming the mend, unless this Python's SQLite can be trusted and can load extensions."""
+    if has_wal_reset_bug(VERSION):
+        raise EnvironmentProblem(
+            f"SQLite {driver.sqlite_version} ({DRIVER}) can lose committed data (WAL-reset bug, fixed in 3.51.3); mend: {_MEND}"
+        )
+    if not hasattr(driver.Connection, "enable_load_extension"):
+        raise EnvironmentProblem(f"this Python's {DRIVER} cannot load SQLite extensions; mend: {_MEND}")
+
+
+def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
+    """A connection with wtai's settings. ``read_only`` refuses every write on it.
+
+    EnvironmentProblem if the file cannot be opened or is no database.
+    """
+    try:
+        connection = driver.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        if not read_only and connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+    except driver.DatabaseError as exc:
+        raise EnvironmentProblem(
+            f"cannot open the database {path}: {exc}; check that it is wtai's file and its folder writable"
+        ) from exc
+    connection.row_factory = driver.Row
+    return connection
+
+
+class _Statements:
+    """The driver's connection as transactions see it."""
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Row]:
+        return cast("Sequence[Row]", self._connection.execute(sql, parameters).fetchall())
+
+    def change(self, sql: str, parameters: Mapping[str, object]) -> int:
+        return cast("int", self._connection.execute(sql, parameters).rowcount)
+
+
+class _Thread(aiosqlite.Connection):
+    """An aiosqlite connection that runs whole functions in its thread, not only single statements."""
+
+    async def call(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        execute: Callable[..., Awaitable[T]] = self._execute
+        return await execute(function, self._conn, *args, **kwargs)
+
+    @classmethod
+    async def start(cls, path: Path, *, read_only: bool) -> Self:
+        thread = cls(partial(connect, path, read_only=read_only), 64)
+        await thread
+        return thread
+
+
+@dataclass(slots=True)
+class _Unit:
+    """A unit of work waiting for its commit."""
+
+    work: Callable[[SystemTx], Any]
+    durable: bool
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SqliteDatabase:
+    """The database of one process. Open it with :meth:`open`, close it with :meth:`close`."""
+
+    def __init__(self, path: Path, writer: _Thread, readers: list[_Thread], checkpointer: _Thread) -> None:
+        self._path = path
+        self._writer = writer
+        self._readers = readers
+        self._idle_readers: asyncio.LifoQueue[_Thread] = asyncio.LifoQueue()
+        for reader in readers:
+            self._idle_readers.put_nowait(reader)
+        self._checkpointer = checkpointer
+        self._pending: deque[_Unit] = deque()
+        self._wanted = asyncio.Event()
+        self._signals: dict[str, asyncio.Event] = {}
+        self._durable = True
+        self._closed = False
+        self._committing = asyncio.create_task(self._commit_loop(), name="db.commit")
+        self._checkpointing = asyncio.create_task(self._checkpoint_loop(), name="db.checkpoint")
+
+    @classmethod
+    async def open(cls, path: Path, *, readers: int = 2) -> "SqliteDatabase":
+        """Open ``path`` (its schema must be current: see migrate). EnvironmentProblem if this machine or file cannot serve."""
+        require_usable_driver()
+        opened: list[_Thread] = []
+        try:
+            for read_only in [False, False, *[True] * readers]:
+                opened.append(await _Thread.start(path, read_only=read_only))  # noqa: PERF401 - those opened must be closed
+        except BaseException:
+            for thread in opened:
+                await thread.close()
+            raise
+        return cls(path, opened[0], opened[2:], opened[1])
+
+    async def close(self) -> None:
+        """Commit what is pending, checkpoint, and end every thread."""
+        self._closed = True
+        self._wanted.set()
+        await self._committing
+        self._checkpointing.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._checkpointing
+        for reader in self._readers:
+            await reader.close()
+        await self._checkpointer.close()
+        await self._writer.close()
+
+    async def write(self, owner_id: int, work: Callable[Concatenate[OwnerTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._submit(lambda tx: work(tx.for_owner(owner_id), *args, **kwargs), durable=True)
+
+    async def system_write(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._submit(lambda tx: work(tx, *args, **kwargs), durable=True)
+
+    async def system_write_relaxed(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._submit(lambda tx: work(tx, *args, **kwargs), durable=False)
+
+    async def read(self, owner_id: int, work: Callable[Concatenate[OwnerTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._snapshot(lambda tx: work(tx.for_owner(owner_id), *args, **kwargs))
+
+    async def system_read(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._snapshot(lambda tx: work(tx, *args, **kwargs))
+
+    async def wait(self, channel: str, timeout_seconds: float) -> bool:
+        event = self._signals.setdefault(channel, asyncio.Event())
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await event.wait()
+        except TimeoutError:
+            return False
+        event.clear()
+        return True
+
+    async def _submit(self, work: Callable[[SystemTx], T], *, durable: bool) -> T:
+        if self._closed:
+            raise StorageUnavailable("the database is closing; nothing was written")
+        unit = _Unit(work, durable, asyncio.get_running_loop().create_future())
+        self._pending.append(unit)
+        self._wanted.set()
+        return cast("T", await _to_its_end(unit.done))
+
+    async def _snapshot(self, work: Callable[[SystemTx], T]) -> T:
+        reader = await self._idle_readers.get()
+        reading = asyncio.ensure_future(reader.call(_read_once, work))
+        reading.add_done_callback(lambda _: self._idle_readers.put_nowait(reader))
+        try:
+            return await asyncio.shield(reading)
+        except driver.OperationalError as exc:
+            raise StorageUnavailable(f"cannot read the database now: {exc}") from exc
+
+    async def _commit_loop(self) -> None:
+        while not (self._closed and not self._pending):
+            await self._wanted.wait()
+            if not self._closed:
+                self._wanted.clear()
+            while self._pending:
+                batch = [self._pending.popleft() for _ in range(min(len(self._pending), _MAX_BATCH))]
+                await self._commit(batch)
+
+    async def _commit(self, batch: list[_Unit]) -> None:
+        signals: set[str] = set()
+        durable = any(unit.durable for unit in batch)
+        try:
+            if durable != self._durable:
+                # Outside a transaction; in WAL mode the next durable commit also syncs what relaxed ones wrote before it.
+                await self._writer.call(_run_pragma, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            outcomes = await self._writer.call(_write_batch, [unit.work for unit in batch], signals)
+        except driver.DatabaseError as exc:
+            lost = StorageUnavailable(f"cannot write the database now: {exc}; nothing was written")
+            lost.__cause__ = exc
+            outcomes = [_Outcome(error=lost)] * len(batch)
+        for unit, outcome in zip(batch, outcomes, strict=True):
+            if unit.done.done():
+                continue
+            if outcome.error is None:
+                unit.done.set_result(outcome.result)
+            else:
+                unit.done.set_exception(outcome.error)
+        for channel in signals:
+            self._signals.setdefault(channel, asyncio.Event()).set()
+
+    async def _checkpoint_loop(self) -> None:
+        """Move the log into the database file, away from the committing thread: automatic checkpoints are the p99 of commits."""
+        log = self._path.with_name(self._path.name + "-wal")
+        while True:
+            await asyncio.sleep(_CHECKPOINT_SECONDS)
+            size = log.stat().st_size if log.exists() else 0
+            if size > _CHECKPOINT_BYTES:
+                mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
+                with suppress(driver.OperationalError):  # busy: the next round tries again
+                    await self._checkpointer.call(_run_pragma, f"PRAGMA wal_checkpoint({mode})")
+
+
+async def _to_its_end(done: "asyncio.Future[T]") -> T:
+    """The unit's result. A cancelled caller is told only once its unit has ended, so that no commit goes on unnoticed."""
+    cancelled: asyncio.CancelledError | None = None
+    while not done.done():
+        try:
+            await asyncio.wait({done})
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None:
+        done.exception()  # mark as seen: the cancellation is what the caller gets
+        raise cancelled
+    return done.result()
+
+
+def _read_once(connection: SqliteConnection, work: Callable[[SystemTx], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(SystemTx(_Statements(connection), set()))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _write_batch(connection: SqliteConnection, works: list[Callable[[SystemTx], Any]], signals: set[str]) -> list[_Outcome]:
+    """Run the units in one transaction, each in a savepoint of its own, and commit. A database error loses all of them alike."""
+    tx = SystemTx(_Statements(connection), signals)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if len(works) == 1:
+            outcomes = [_Outcome(result=works[0](tx))]
+        else:
+            outcomes = [_run_in_savepoint(connection, work, tx) for work in works]
+        connection.execute("COMMIT")
+    except driver.OperationalError:
+        _roll_back(connection)
+        raise
+    except BaseException as exc:  # noqa: BLE001 - handed to the caller of this one unit, whatever it is
+        _roll_back(connection)
+        return [_Outcome(error=exc)]
+    return outcomes
+
+
+def _run_in_savepoint(connection: SqliteConnection, work: Callable[[SystemTx], Any], tx: SystemTx) -> _Outcome:
+    connection.execute("SAVEPOINT unit")
+    try:
+        outcome = _Outcome(result=work(tx))
+    except driver.OperationalError:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - handed to the caller of this one unit, whatever it is
+        connection.execute("ROLLBACK TO unit")
+        outcome = _Outcome(error=exc)
+    connection.execute("RELEASE unit")
+    return outcome
+
+
+def _roll_back(connection: SqliteConnection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _run_pragma(connection: SqliteConnection, sql: str) -> None:
+    connection.execute(sql).fetchall()

@@ -1,0 +1,233 @@
+"""The queue in the jobs table: all SQL that moves a job, each move one guarded statement in a durable transaction."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from heapq import heapify, heapreplace
+
+from wtai.clock import Clock
+from wtai.db.tx import Database, Row, SystemTx
+from wtai.errors import GiveUp
+from wtai.failpoints import failpoint
+from wtai.jobs.queue import RESCUES_TO_DEATH, Job
+from wtai.jobs.store import CHANNEL, enqueue
+
+_COLUMNS = "id, owner_id, kind, key, payload, attempt, failures, rescues"
+
+# Owners that have ready jobs, found by hopping over the index, from one owner on.
+_READY_OWNERS = """
+WITH RECURSIVE owner(id) AS (
+    SELECT min(owner_id) FROM jobs WHERE state = 'ready' AND owner_id > :after
+    UNION ALL
+    SELECT (SELECT min(owner_id) FROM jobs WHERE state = 'ready' AND owner_id > owner.id) FROM owner WHERE owner.id IS NOT NULL
+    LIMIT :limit
+)
+SELECT owner.id, (SELECT max(priority) FROM jobs WHERE state = 'ready' AND owner_id = owner.id) AS priority
+FROM owner WHERE owner.id IS NOT NULL
+"""
+
+_FIRST_READY = f"""
+SELECT {_COLUMNS} FROM jobs WHERE state = 'ready' AND owner_id = :owner_id ORDER BY priority DESC, run_at, id LIMIT :limit
+"""  # noqa: S608 - constants only
+
+_CLAIM = """
+UPDATE jobs SET state = 'running', attempt = :attempt, worker = :worker, lease_until = :lease_until, unique_key = NULL
+WHERE id = :id AND state = 'ready' AND attempt = :attempt - 1
+"""
+
+# The index is named: the planner would rather walk all jobs in the order of their ids.
+_PROMOTE = """
+UPDATE jobs SET state = CASE WHEN run_at > :now THEN 'scheduled' ELSE 'ready' END
+WHERE id = (
+    SELECT id FROM jobs INDEXED BY jobs_behind
+    WHERE owner_id = :owner_id AND key = :key AND state = 'waiting' ORDER BY id LIMIT 1
+)
+"""
+_RUNNING_BY_OWNER = "SELECT owner_id, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY owner_id"
+_OWNERS_PER_CLAIM = 64
+
+
+class SqliteQueue:
+    """See :class:`wtai.jobs.queue.Queue`. ``worker`` names this process, fresh at each start.
+
+    Its moves may be undone by a power cut: the job then runs again, which its handler must bear anyway.
+    ``after_death`` names, per kind, the kind of the job that takes over the payload of a dead one, in the same transaction.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, worker: str, lease_ms: int, after_death: Mapping[str, str] | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._worker = worker
+        self._lease_ms = lease_ms
+        self._after_death = after_death or {}
+        self._next_due: int | None = None
+        self._last_owner = -1
+
+    async def claim(self, limit: int) -> list[Job]:
+        jobs, self._next_due = await self._database.system_write_relaxed(self._claim, limit)
+        return jobs
+
+    async def extend(self, jobs: Sequence[Job]) -> list[Job]:
+        return await self._database.system_write_relaxed(self._extend, jobs)
+
+    async def complete(self, jobs: Sequence[Job]) -> list[Job]:
+        return await self._database.system_write_relaxed(self._complete, jobs)
+
+    async def retry(self, job: Job, *, run_at: int, error: str, counts: bool) -> bool:
+        return await self._database.system_write_relaxed(self._retry, job, run_at, error, counts)
+
+    async def bury(self, job: Job, error: str) -> bool:
+        return await self._database.system_write_relaxed(self._bury, job, error)
+
+    async def reap(self, *, orphans: bool) -> int:
+        return await self._database.system_write_relaxed(self._reap, orphans)
+
+    async def wait(self, timeout_seconds: float) -> None:
+        if self._next_due is not None:
+            timeout_seconds = min(timeout_seconds, max(0.0, (self._next_due - self._clock.now()) / 1000))
+        await self._database.wait(CHANNEL, timeout_seconds)
+
+    def _claim(self, tx: SystemTx, limit: int) -> tuple[list[Job], int | None]:
+        now = self._clock.now()
+        tx.run("UPDATE jobs SET state = 'ready' WHERE state = 'scheduled' AND run_at <= :now", now=now)
+        jobs: list[Job] = []
+        for owner_id, share in self._shares(tx, self._limit_beside_suspects(tx, limit)).items():
+            for row in tx.all(_FIRST_READY, owner_id=owner_id, limit=share):
+                job = Job(**{**dict(row), "attempt": row["attempt"] + 1})
+                if tx.run(_CLAIM, id=job.id, attempt=job.attempt, worker=self._worker, lease_until=now + self._lease_ms):
+                    jobs.append(job)
+        due = tx.one("SELECT min(run_at) AS run_at FROM jobs WHERE state = 'scheduled'")
+        if jobs:
+            failpoint("claim.before_commit")
+        return sorted(jobs, key=lambda job: job.id), due["run_at"] if due else None
+
+    def _shares(self, tx: SystemTx, limit: int) -> dict[int, int]:
+        """How many jobs each owner may start: one after the other, the higher priority first, then the owner least served."""
+        ready = self._ready_owners(tx) if limit else {}
+        if len(ready) > 1:
+            served = {row["owner_id"]: row["n"] for row in tx.all(_RUNNING_BY_OWNER)}
+            queue = [(-priority, served.get(owner, 0), place, owner) for place, (owner, priority) in enumerate(ready.items())]
+            heapify(queue)
+            shares = dict.fromkeys(ready, 0)
+            for _ in range(limit):
+                priority, running, place, owner = queue[0]
+                shares[owner] += 1
+                self._last_owner = owner
+                heapreplace(queue, (priority, running + 1, place, owner))
+            return {owner: share for owner, share in shares.items() if share}
+        return dict.fromkeys(ready, limit)
+
+    def _ready_owners(self, tx: SystemTx) -> dict[int, int]:
+        """Owners with ready jobs and their highest priority: a window that begins behind the owner served last."""
+        found = {row["id"]: row["priority"] for row in tx.all(_READY_OWNERS, after=self._last_owner, limit=_OWNERS_PER_CLAIM)}
+        if self._last_owner >= 0 and len(found) < _OWNERS_PER_CLAIM:
+            for row in tx.all(_READY_OWNERS, after=-1, limit=_OWNERS_PER_CLAIM - len(found)):
+                found.setdefault(row["id"], row["priority"])
+        return found
+
+    def _limit_beside_suspects(self, tx: SystemTx, limit: int) -> int:
+        """A job whose worker died under it twice runs alone: nothing beside it, and nothing before it from now on."""
+        suspect = tx.one("SELECT id, state FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 1")
+        if suspect is None:
+            return limit
+        if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1"):
+            return 0
+        tx.run("UPDATE jobs SET run_at = 0, priority = 100 WHERE id = :id", id=suspect["id"])
+        return 1
+
+    def _extend(self, tx: SystemTx, jobs: Sequence[Job]) -> list[Job]:
+        until = self._clock.now() + self._lease_ms
+        return [
+            job
+            for job in jobs
+            if not tx.run(
+                "UPDATE jobs SET lease_until = :until WHERE id = :id AND state = 'running' AND attempt = :attempt",
+                until=until,
+                id=job.id,
+                attempt=job.attempt,
+            )
+        ]
+
+    def _complete(self, tx: SystemTx, jobs: Sequence[Job]) -> list[Job]:
+        lost = []
+        for job in jobs:
+            if tx.run(
+                "DELETE FROM jobs WHERE id = :id AND state = 'running' AND attempt = :attempt", id=job.id, attempt=job.attempt
+            ):
+                self._promote(tx, job.owner_id, job.key)
+            else:
+                lost.append(job)
+        return lost
+
+    def _retry(self, tx: SystemTx, job: Job, run_at: int, error: str, counts: bool) -> bool:
+        tx.signal(CHANNEL)
+        return bool(
+            tx.run(
+                """
+                UPDATE jobs SET state = CASE WHEN :run_at > :now THEN 'scheduled' ELSE 'ready' END, run_at = :run_at,
+                    failures = failures + :counts, error = :error, worker = NULL, lease_until = NULL
+                WHERE id = :id AND state = 'running' AND attempt = :attempt
+                """,
+                id=job.id,
+                attempt=job.attempt,
+                run_at=run_at,
+                now=self._clock.now(),
+                counts=int(counts),
+                error=error,
+            )
+        )
+
+    def _bury(self, tx: SystemTx, job: Job, error: str) -> bool:
+        buried = tx.run(
+            """
+            UPDATE jobs SET state = 'dead', failures = failures + 1, error = :error, worker = NULL, lease_until = NULL
+            WHERE id = :id AND state = 'running' AND attempt = :attempt
+            """,
+            id=job.id,
+            attempt=job.attempt,
+            error=error,
+        )
+        if buried:
+            self._succeed(tx, job)
+        return bool(buried)
+
+    def _reap(self, tx: SystemTx, orphans: bool) -> int:
+        rows = tx.all(
+            f"SELECT {_COLUMNS} FROM jobs WHERE state = 'running' AND (lease_until < :now OR (:orphans AND worker <> :worker))",  # noqa: S608
+            now=self._clock.now(),
+            orphans=orphans,
+            worker=self._worker,
+        )
+        for job in map(_job, rows):
+            dies = job.rescues + 1 >= RESCUES_TO_DEATH
+            tx.run(
+                """
+                UPDATE jobs SET state = :state, rescues = rescues + 1, error = :error, worker = NULL, lease_until = NULL
+                WHERE id = :id AND state = 'running' AND attempt = :attempt
+                """,
+                id=job.id,
+                attempt=job.attempt,
+                state="dead" if dies else "ready",
+                error=f"its worker died or hung under it, {job.rescues + 1} times",
+            )
+            if dies:
+                self._succeed(tx, job)
+        if rows:
+            tx.signal(CHANNEL)
+        return len(rows)
+
+    def _succeed(self, tx: SystemTx, dead: Job) -> None:
+        self._promote(tx, dead.owner_id, dead.key)
+        successor = self._after_death.get(dead.kind)
+        if successor is not None:
+            with suppress(GiveUp):  # a payload that nobody can read: the dead row is all that can be kept
+                enqueue(tx.for_owner(dead.owner_id), successor, dead.arguments(), key=dead.key, now=self._clock.now())
+
+    def _promote(self, tx: SystemTx, owner_id: int, key: str | None) -> None:
+        if key is not None and tx.run(_PROMOTE, owner_id=owner_id, key=key, now=self._clock.now()):
+            tx.signal(CHANNEL)
+
+
+def _job(row: Row) -> Job:
+    return Job(**dict(row))
