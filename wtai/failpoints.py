@@ -22,7 +22,6 @@ NAMES = (
     "turn.after_model",
     "turn.before_commit",
     "turn.after_commit",
-    "send.before_sending",
     "send.before_call",
     "send.after_call",
     "send.before_commit",

@@ -91,3 +91,55 @@ class StatusUpdate:
     status: Status
     message: str | None = None
     error_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as it was when it was read; ``version`` tells whether it still is."""
+
+    id: int
+    public_id: str
+    user_id: int
+    channel: str
+    address: str
+    user_address: str
+    state: State
+    version: int
+    feature: str | None
+    answered_through: int
+    last_inbound_at: int | None
+    opened_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as kept. ``details`` is the JSON of what has no column."""
+
+    id: int
+    public_id: str
+    direction: str
+    author: str
+    kind: Kind
+    status: Status
+    body: str
+    details: str | None
+    ai_result_id: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """A message on its way out, with what is known of the latest call to the provider."""
+
+    id: int
+    public_id: str
+    status: Status
+    body: str
+    sender: str
+    recipient: str
+    channel: str
+    provider_sid: str | None
+    sending_at: int | None
+    resends: int
+    polls: int
+    polled_at: int | None

@@ -120,3 +120,10 @@ def discard_dead(tx: SystemTx, job_id: int) -> None:
     """Delete a dead job. NotFound unless it is dead."""
     if not tx.run("DELETE FROM jobs WHERE id = :id AND state = 'dead'", id=job_id):
         raise NotFound(f"no dead job {job_id}; `wtai jobs list --state dead` shows them")
+
+
+def probe(tx: SystemTx) -> int | None:
+    """Prove that the jobs table can be written, without changing it; tells since when (ms) the oldest ready job is due."""
+    tx.run("DELETE FROM jobs WHERE id < 0")
+    row = tx.one("SELECT min(run_at) AS due FROM jobs WHERE state = 'ready'")
+    return row["due"] if row else None

@@ -124,7 +124,9 @@ CREATE TABLE messages (
     -- of the latest call to the provider: when it started, and how often the message was sent again after it proved absent
     sending_at      INTEGER,
     resends         INTEGER NOT NULL DEFAULT 0,
+    -- of an unknown outcome: how often the provider's listing did not have the message, and when it was asked last
     polls           INTEGER NOT NULL DEFAULT 0,
+    polled_at       INTEGER,
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
     CHECK ((direction = 'inbound') = (status = 'received')),

@@ -1,0 +1,110 @@
+"""SQL of turns: what a turn needs to know, and what became of it."""
+
+from dataclasses import dataclass
+
+from wtai.conversation.model import Kind, Message, Status
+from wtai.db.tx import OwnerTx
+from wtai.ids import public_id
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """An answered turn: ``exchange`` is the JSON of its tool calls and results."""
+
+    id: int
+    through_message_id: int
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
+class AiResult:
+    """What is kept of a turn for the audit and for the turns after it. ``exchange`` and ``calls`` are JSON."""
+
+    feature: str
+    outcome: str
+    model: str
+    prompt_id: str
+    exchange: str = "[]"
+    calls: str = "[]"
+    requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    latency_ms: int = 0
+
+
+def count_turns(tx: OwnerTx, conversation_id: int) -> int:
+    """How many turns of the conversation were answered."""
+    row = tx.one("SELECT count(*) AS n FROM ai_results WHERE owner_id = :owner AND conversation_id = :id", id=conversation_id)
+    return int(row["n"]) if row else 0
+
+
+def past_turns(tx: OwnerTx, conversation_id: int, *, skip: int) -> list[PastTurn]:
+    """Answered turns, oldest first, without the first ``skip``."""
+    rows = tx.all(
+        """
+        SELECT id, through_message_id, exchange FROM ai_results
+        WHERE owner_id = :owner AND conversation_id = :id ORDER BY id LIMIT -1 OFFSET :skip
+        """,
+        id=conversation_id,
+        skip=skip,
+    )
+    return [PastTurn(**dict(row)) for row in rows]
+
+
+def messages_after(tx: OwnerTx, conversation_id: int, after: int) -> list[Message]:
+    """The conversation's messages behind ``after``, in order."""
+    rows = tx.all(
+        """
+        SELECT id, public_id, direction, author, kind, status, body, details, ai_result_id, created_at FROM messages
+        WHERE owner_id = :owner AND conversation_id = :id AND id > :after ORDER BY id
+        """,
+        id=conversation_id,
+        after=after,
+    )
+    return [Message(**{**dict(row), "kind": Kind(row["kind"]), "status": Status(row["status"])}) for row in rows]
+
+
+def through_of_turn(tx: OwnerTx, conversation_id: int, number: int) -> int:
+    """Up to which message the ``number``-th turn (from 1) answered; 0 for the time before the first."""
+    if number == 0:
+        return 0
+    row = tx.one(
+        """
+        SELECT through_message_id FROM ai_results
+        WHERE owner_id = :owner AND conversation_id = :id ORDER BY id LIMIT 1 OFFSET :skip
+        """,
+        id=conversation_id,
+        skip=number - 1,
+    )
+    return int(row["through_message_id"]) if row else 0
+
+
+def insert_result(tx: OwnerTx, conversation_id: int, through: int, result: AiResult, *, now: int) -> int | None:
+    """Keep what became of a turn; None if the same messages were answered before. Returns the id."""
+    rows = tx.all(
+        """
+        INSERT INTO ai_results (owner_id, public_id, conversation_id, through_message_id, feature, outcome, model, prompt_id,
+            exchange, calls, requests, prompt_tokens, cached_tokens, completion_tokens, latency_ms, created_at)
+        VALUES (:owner, :public_id, :conversation_id, :through, :feature, :outcome, :model, :prompt_id,
+            :exchange, :calls, :requests, :prompt_tokens, :cached_tokens, :completion_tokens, :latency_ms, :now)
+        ON CONFLICT (owner_id, conversation_id, through_message_id) DO NOTHING
+        RETURNING id
+        """,
+        public_id=public_id("air"),
+        conversation_id=conversation_id,
+        through=through,
+        feature=result.feature,
+        outcome=result.outcome,
+        model=result.model,
+        prompt_id=result.prompt_id,
+        exchange=result.exchange,
+        calls=result.calls,
+        requests=result.requests,
+        prompt_tokens=result.prompt_tokens,
+        cached_tokens=result.cached_tokens,
+        completion_tokens=result.completion_tokens,
+        latency_ms=result.latency_ms,
+        now=now,
+    )
+    return int(rows[0]["id"]) if rows else None

@@ -1,0 +1,174 @@
+"""The composition root: builds the program from its settings, starts it, and stops it in reverse."""
+
+import asyncio
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from aiohttp import web
+
+from wtai.ai.loop import Limits
+from wtai.ai.openai import OpenAiLlm
+from wtai.ai.specialists import specialists
+from wtai.ai.turn import APOLOGIZE, Turns
+from wtai.channels.accounts import Accounts
+from wtai.channels.sender import Sender
+from wtai.channels.twilio.client import TwilioChannel
+from wtai.clock import Clock, SystemClock
+from wtai.conversation.inbox import TURN
+from wtai.conversation.outbox import SEND
+from wtai.db.lock import InstanceLock
+from wtai.db.migrate import migrate
+from wtai.db.sqlite import SqliteDatabase
+from wtai.db.tx import Database
+from wtai.errors import EnvironmentProblem
+from wtai.jobs.sqlite import SqliteQueue
+from wtai.jobs.worker import JobKind, Worker
+from wtai.secrets import Sealer, read_key_file
+from wtai.settings import Settings
+from wtai.web.server import Health, application
+from wtai.web.webhooks import Webhooks
+
+log = structlog.get_logger(__name__)
+
+Role = Literal["all", "web", "worker"]
+
+_SEND_ATTEMPTS = 20
+"""Throttled sends wait for hours rather than fail: Twilio's own queue holds messages for four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The program at work; ``url`` is where it listens, None without the web role."""
+
+    url: str | None
+    database: Database
+
+
+def sealer(settings: Settings) -> Sealer:
+    """Opens and seals the owners' credentials. EnvironmentProblem if a key file is absent or not private."""
+    security = settings.security
+    return Sealer(read_key_file(security.key_file), *map(read_key_file, security.previous_key_files))
+
+
+async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:
+    """Run until SIGTERM or SIGINT; ``on_ready`` is called once the port is open and the worker at work."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, role=role) as program:
+        on_ready(program)
+        await stop.wait()
+        log.info("service.stopping")
+    log.info("service.stopped")
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, role: Role = "all") -> AsyncIterator[Running]:
+    """The program at work inside ``async with``. EnvironmentProblem or SchemaError if it cannot be."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(InstanceLock(settings.database_path, role))
+        migrate(settings.database_path)
+        listener = None if role == "worker" else stack.enter_context(_listen(settings))
+        public_url = settings.server.public_url or (_local_url(listener) if listener else None)
+        database = await SqliteDatabase.open(settings.database_path)
+        stack.push_async_callback(database.close)
+        accounts = Accounts(database, sealer(settings), clock)
+        if role != "web":
+            await stack.enter_async_context(_work(settings, database, accounts, clock, public_url))
+        if listener is not None and public_url is not None:
+            webhooks = Webhooks(
+                database,
+                accounts,
+                clock,
+                public_url=public_url,
+                quiet_ms=settings.conversation.burst_quiet_ms,
+                max_concurrency=settings.limits.webhook_concurrency,
+                max_fields=settings.limits.webhook_fields,
+            )
+            routes = [*webhooks.routes(), *Health(database, clock).routes()]
+            app = application(routes, max_body_bytes=settings.limits.webhook_body_bytes)
+            await stack.enter_async_context(_listening(app, listener))
+        yield Running(_local_url(listener) if listener else None, database)
+
+
+@asynccontextmanager
+async def _work(
+    settings: Settings, database: Database, accounts: Accounts, clock: Clock, public_url: str | None
+) -> AsyncIterator[None]:
+    """The worker with its handlers, drained at the end."""
+    lease_ms = round(settings.worker.lease_seconds * 1000)
+    async with AsyncExitStack() as stack:
+        channel = TwilioChannel(
+            base_url=settings.twilio.base_url,
+            messaging_url=settings.twilio.messaging_url,
+            public_url=public_url,
+            timeout_seconds=settings.twilio.timeout_seconds,
+        )
+        stack.push_async_callback(channel.close)
+        llm = OpenAiLlm(
+            base_url=settings.openai.base_url,
+            api_key=settings.openai.api_key.get_secret_value() if settings.openai.api_key else None,
+            api=settings.openai.api,
+            model=settings.openai.model,
+            timeout_seconds=settings.openai.timeout_seconds,
+        )
+        stack.push_async_callback(llm.close)
+        turns = Turns(database, llm, specialists(clock), clock, Limits())
+        reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
+        sender = Sender(database, accounts, {"whatsapp": channel, "sms": channel}, clock, reconcile_ms=reconcile_ms)
+        kinds = {
+            TURN: JobKind(turns.handle, settings.worker.max_attempts),
+            APOLOGIZE: JobKind(turns.apologize, settings.worker.max_attempts),
+            SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
+        }
+        name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
+        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death={TURN: APOLOGIZE})
+        worker = Worker(
+            queue,
+            kinds,
+            clock,
+            concurrency=settings.worker.concurrency,
+            lease_ms=lease_ms,
+            grace_seconds=settings.worker.shutdown_grace_seconds,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(worker.run(), name="worker")
+            try:
+                yield
+            finally:
+                worker.stop()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, taken before anything slow, so that a port in use is told at once. EnvironmentProblem."""
+    server = settings.server
+    try:
+        return socket.create_server((server.host, server.port), backlog=1024)
+    except OSError as exc:
+        raise EnvironmentProblem(
+            f"cannot listen on {server.host}:{server.port}: {exc.strerror}; stop what uses the port, or set server.port"
+        ) from exc
+
+
+def _local_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,41 @@
+"""``wtai db``: migrations."""
+
+import json
+
+import click
+
+from wtai.cli.configuration import settings_of
+from wtai.cli.main import SharedOptions
+from wtai.db import migrate as migrations
+from wtai.errors import SchemaError
+
+
+@click.group()
+def db() -> None:
+    """Migrate the database and show its state."""
+
+
+@db.command()
+@click.pass_obj
+def migrate(options: SharedOptions) -> None:
+    """Bring the database to this program's schema; makes it if there is none."""
+    settings = settings_of(options)
+    applied = migrations.migrate(settings.database_path)
+    for name in applied:
+        click.echo(name)
+    click.echo(f"{settings.database_path}: {len(applied)} applied" if applied else "nothing to do", err=True)
+
+
+@db.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def status(options: SharedOptions, as_json: bool) -> None:
+    """Show which schema the database has and what would be applied."""
+    path = settings_of(options).database_path
+    if not path.exists():
+        raise SchemaError(f"there is no database {path}; mend: `wtai init`, or name its folder with --data-dir")
+    found = migrations.status(path)
+    if as_json:
+        click.echo(json.dumps({"version": found.version, "newest": found.newest, "pending": list(found.pending)}))
+    else:
+        click.echo(f"schema {found.version} of {found.newest}; pending: {', '.join(found.pending) or 'none'}")

@@ -1,0 +1,134 @@
+"""``wtai owner`` and ``wtai twilio``: tenants and their accounts."""
+
+import json
+import re
+from dataclasses import asdict
+from typing import TextIO
+
+import click
+
+from wtai.app import sealer
+from wtai.channels.accounts import connect as connect_account
+from wtai.channels.store import numbers
+from wtai.cli.configuration import settings_of
+from wtai.cli.data import with_database
+from wtai.cli.main import SharedOptions
+from wtai.clock import SystemClock
+from wtai.db.sqlite import SqliteDatabase
+from wtai.identity import store
+from wtai.identity.model import Owner
+
+_ADDRESS = re.compile(r"whatsapp:\+?[A-Za-z0-9.]{3,130}|\+[0-9]{5,15}")
+
+
+@click.group()
+def owner() -> None:
+    """Create and show owners."""
+
+
+@owner.command()
+@click.option("--name", required=True, help="Name of the business.")
+@click.option("--locale", type=click.Choice(["pt-BR", "es", "en"]), default="pt-BR", show_default=True, help="Its language.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with the id.")
+@click.pass_obj
+def create(options: SharedOptions, name: str, locale: str, as_json: bool) -> None:
+    """Create an owner and print its id."""
+    if not name.strip():
+        raise click.BadParameter("must not be blank", param_hint="--name")
+    now = SystemClock().now()
+    made = with_database(
+        settings_of(options), lambda database: database.system_write(store.create_owner, name.strip(), locale, now=now)
+    )
+    click.echo(json.dumps(_shown(made)) if as_json else made.public_id)
+
+
+@owner.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def list_owners(options: SharedOptions, as_json: bool) -> None:
+    """Show all owners."""
+    found = with_database(settings_of(options), lambda database: database.system_read(store.owners))
+    if as_json:
+        click.echo(json.dumps([_shown(one) for one in found], indent=2, ensure_ascii=False))
+        return
+    for one in found:
+        click.echo(f"{one.public_id}  {one.status:<8}  {one.locale:<5}  {one.name}")
+    if not found:
+        click.echo("no owners; `wtai owner create` makes one", err=True)
+
+
+@owner.command()
+@click.argument("owner_id")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def show(options: SharedOptions, owner_id: str, as_json: bool) -> None:
+    """Show one owner and its connected addresses."""
+
+    async def read(database: SqliteDatabase) -> tuple[Owner, list[tuple[str, str]]]:
+        found = await database.system_read(store.owner_of_public_id, owner_id)
+        return found, await database.read(found.id, numbers)
+
+    found, addresses = with_database(settings_of(options), read)
+    if as_json:
+        listed = [{"account_sid": sid, "address": address} for sid, address in addresses]
+        click.echo(json.dumps({**_shown(found), "addresses": listed}, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{found.public_id}  {found.name}  ({found.status}, {found.locale})")
+    for sid, address in addresses:
+        click.echo(f"  {address}  with {sid}")
+
+
+@click.group()
+def twilio() -> None:
+    """Connect owners' Twilio accounts and numbers."""
+
+
+@twilio.command()
+@click.argument("owner_id")
+@click.option("--account-sid", required=True, help="The account's SID, AC…")
+@click.option(
+    "--auth-token-file", type=click.File("r"), required=True, help="File with the auth token; '-' reads it from standard input."
+)
+@click.option(
+    "--secondary-token-file", type=click.File("r"), help="File with the token that is to be promoted, during a rotation."
+)
+@click.option("--number", "addresses", multiple=True, required=True, help="whatsapp:+5511… or +5511… for SMS; may be repeated.")
+@click.pass_obj
+def connect(
+    options: SharedOptions,
+    owner_id: str,
+    account_sid: str,
+    auth_token_file: TextIO,
+    secondary_token_file: TextIO | None,
+    addresses: tuple[str, ...],
+) -> None:
+    """Connect a Twilio account and its numbers to an owner, or replace the account's tokens."""
+    if not re.fullmatch(r"AC[0-9a-f]{32}", account_sid):
+        raise click.BadParameter("must be AC and 32 hexadecimal digits, as Twilio's console shows it", param_hint="--account-sid")
+    for address in addresses:
+        if not _ADDRESS.fullmatch(address):
+            raise click.BadParameter(f"{address} is no address such as whatsapp:+5511987654321", param_hint="--number")
+    files = [auth_token_file, *([secondary_token_file] if secondary_token_file else [])]
+    tokens = [file.read().strip() for file in files]
+    if not all(tokens):
+        raise click.BadParameter("the token is empty", param_hint="--auth-token-file")
+    settings = settings_of(options)
+    seal = sealer(settings)
+
+    async def write(database: SqliteDatabase) -> None:
+        found = await database.system_read(store.owner_of_public_id, owner_id)
+        now = SystemClock().now()
+        await database.write(found.id, connect_account, seal, account_sid, tokens, list(addresses), now=now)
+
+    with_database(settings, write)
+    base = settings.server.public_url or "https://YOUR-HOST"
+    click.echo(f"connected {', '.join(addresses)}", err=True)
+    click.echo("In Twilio, set the number's webhook for incoming messages to (POST):", err=True)
+    # The fragment makes Twilio try again: without it one lost connection loses the message (connection overrides).
+    click.echo(f"{base}/webhooks/twilio/inbound#rc=3&rp=all&ct=3000&rt=4500")
+
+
+def _shown(one: Owner) -> dict[str, object]:
+    fields = asdict(one)
+    fields["id"] = fields.pop("public_id")
+    return fields

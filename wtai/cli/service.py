@@ -1,0 +1,58 @@
+"""``wtai run`` and ``wtai dev``: the service."""
+
+import asyncio
+import platform
+from collections.abc import Coroutine
+from typing import Final
+
+import click
+
+from wtai import __version__
+from wtai.app import Role, Running, serve
+from wtai.cli.configuration import settings_of
+from wtai.cli.main import SharedOptions
+from wtai.clock import SystemClock
+from wtai.db.sqlite import DRIVER, driver
+from wtai.settings import Settings
+
+_ROLES: Final = ("all", "web", "worker")
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one.")
+@click.option("--role", type=click.Choice(_ROLES), default="all", show_default=True, help="Take messages, work, or both.")
+@click.pass_obj
+def run(options: SharedOptions, host: str | None, port: int | None, role: Role) -> None:
+    """Start the service; SIGTERM or Ctrl-C ends it."""
+    started = SystemClock().monotonic()
+    flags = {"server.host": host, "server.port": port}
+    settings = settings_of(options, {key: value for key, value in flags.items() if value is not None})
+
+    def on_ready(program: Running) -> None:
+        announce(settings, program)
+        click.echo(f"Ready in {SystemClock().monotonic() - started:.1f} s (Ctrl-C to stop)", err=True)
+
+    start_loop(serve(settings, role=role, on_ready=on_ready))
+
+
+def announce(settings: Settings, program: Running) -> None:
+    """Say what runs where, for a person who reads the first lines of the log."""
+    versions = f"Python {platform.python_version()} · SQLite {driver.sqlite_version} ({DRIVER})"
+    click.echo(f"wtai {__version__} · {versions}", err=True)
+    click.echo(f"data     {settings.database_path}", err=True)
+    if program.url is not None:
+        public = settings.server.public_url
+        note = "← put this in Twilio" if public else "(set server.public_url to what Twilio calls)"
+        click.echo(f"  ├─ Webhook  {public or program.url}/webhooks/twilio/inbound  {note}", err=True)
+        click.echo(f"  └─ Health   {program.url}/health", err=True)
+
+
+def start_loop(main: Coroutine[None, None, None]) -> None:
+    """Run ``main`` to its end, on uvloop where it is installed (extra ``fast``)."""
+    try:
+        import uvloop  # not on Windows, and not everybody wants it
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

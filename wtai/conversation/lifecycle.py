@@ -1,0 +1,36 @@
+"""The state machine of a conversation: one table of transitions, one function that applies them."""
+
+from typing import Final
+
+from wtai.conversation import store
+from wtai.conversation.model import Conversation, State
+from wtai.db.tx import OwnerTx
+from wtai.errors import InvalidTransition, StaleVersion
+
+_FINAL_FROM_ANY: Final = frozenset(
+    {State.AGENT_CLOSED, State.SUPPORT_CLOSED, State.USER_CLOSED, State.EXPIRED, State.IDLE_TIMEOUT, State.FAILED}
+)
+TRANSITIONS: Final[dict[State, frozenset[State]]] = {
+    State.PENDING: frozenset({State.PROGRESS, State.HANDOFF}) | _FINAL_FROM_ANY,
+    State.PROGRESS: frozenset({State.WAITING_USER, State.HANDOFF}) | _FINAL_FROM_ANY,
+    State.WAITING_USER: frozenset({State.PROGRESS, State.HANDOFF}) | _FINAL_FROM_ANY,
+    State.HANDOFF: frozenset({State.PROGRESS, State.WAITING_USER}) | _FINAL_FROM_ANY,
+}
+OPEN: Final = frozenset(TRANSITIONS)
+"""States in which a conversation still takes messages; every other one is final."""
+
+
+def move(tx: OwnerTx, conversation: Conversation, to: State, *, actor: str, reason: str, now: int) -> Conversation:
+    """Bring ``conversation``, as read, to state ``to`` and record who did it and why; returns it as it is now.
+
+    InvalidTransition if the table has no such edge, StaleVersion if the conversation has changed since it was read.
+    """
+    if to not in TRANSITIONS.get(conversation.state, frozenset()):
+        raise InvalidTransition(f"conversation {conversation.public_id} cannot go from {conversation.state} to {to}")
+    if not store.change_state(tx, conversation, to, closed_at=None if to in OPEN else now, now=now):
+        raise StaleVersion(f"conversation {conversation.public_id} has changed since version {conversation.version} was read")
+    store.insert_event(tx, conversation.id, conversation.state, to, actor=actor, reason=reason, now=now)
+    moved = store.conversation(tx, conversation.id)
+    if moved is None:
+        raise StaleVersion(f"conversation {conversation.public_id} is gone")
+    return moved

@@ -1,0 +1,145 @@
+"""What goes out: each message is a row and a job in the transaction that decided it, and its way is recorded step by step.
+
+The provider has no idempotency key, so ``sending`` is committed before a message is handed over. Whoever finds it so later does
+not know whether the provider has it, and must find out before anything is sent again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from wtai.conversation import store
+from wtai.conversation.model import Conversation, OutboundMessage, Status, StatusUpdate
+from wtai.db.tx import OwnerTx
+from wtai.errors import NotFound
+from wtai.failpoints import failpoint
+from wtai.jobs.store import enqueue
+
+SEND = "send_message"
+"""The kind of job that sends one message; its payload is {"message_id"}."""
+
+_RANK = {
+    Status.QUEUED: 0,
+    Status.SENDING: 1,
+    Status.UNKNOWN: 1,
+    Status.SENT: 2,
+    Status.FAILED: 3,
+    Status.UNDELIVERED: 3,
+    Status.CANCELED: 3,
+    Status.DELIVERED: 4,
+    Status.READ: 5,
+}
+"""A status moves up only: callbacks come late, repeated and out of order, and what was delivered did not fail."""
+
+_RESENDS = 1
+
+
+class Step(Enum):
+    """What the sender has to do with a message."""
+
+    CALL = auto()
+    FIND_OUT = auto()
+    NOTHING = auto()
+
+
+class Absence(Enum):
+    """What follows from the provider not having a message whose outcome is unknown."""
+
+    ASK_AGAIN = auto()
+    RESEND = auto()
+    GIVE_UP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message and the next step of its way."""
+
+    step: Step
+    message: OutboundMessage
+
+
+def put(
+    tx: OwnerTx, conversation: Conversation, bodies: Sequence[str], *, author: str, ai_result_id: int | None, now: int
+) -> None:
+    """Send ``bodies`` to the conversation's person, in order, each within the channel's limits, once this commits."""
+    for body in bodies:
+        message_id = store.insert_outbound(tx, conversation.id, body, author=author, ai_result_id=ai_result_id, now=now)
+        enqueue(tx, SEND, {"message_id": message_id}, key=f"send:{conversation.user_id}", now=now)
+
+
+def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
+    """Commit that the provider is about to be called, or tell that an earlier call's outcome must be found out first."""
+    message = store.outbound(tx, message_id)
+    if message is None:
+        raise NotFound(f"no outbound message {message_id}")
+    if message.status is Status.QUEUED:
+        store.start_call(tx, message_id, now=now)
+        return Due(Step.CALL, message)
+    if message.status is Status.SENDING:  # the process died during the call
+        store.set_status(tx, message_id, Status.UNKNOWN, now=now)
+        return Due(Step.FIND_OUT, message)
+    return Due(Step.FIND_OUT if message.status is Status.UNKNOWN else Step.NOTHING, message)
+
+
+def accepted(tx: OwnerTx, message_id: int, provider_sid: str, *, now: int) -> None:
+    """The provider has the message; a callback may have said more already."""
+    message = store.outbound(tx, message_id)
+    if message is not None:
+        status = Status.SENT if _RANK[message.status] < _RANK[Status.SENT] else message.status
+        store.set_status(tx, message_id, status, provider_sid=provider_sid, now=now)
+    failpoint("send.before_commit")
+
+
+def not_accepted(tx: OwnerTx, message_id: int, *, now: int) -> None:
+    """The provider certainly does not have the message: it may be sent again."""
+    store.set_status(tx, message_id, Status.QUEUED, now=now)
+
+
+def failed(tx: OwnerTx, message_id: int, error_code: int | None, *, now: int) -> None:
+    """The provider will never take the message."""
+    store.set_status(tx, message_id, Status.FAILED, error_code=error_code, now=now)
+
+
+def unknown(tx: OwnerTx, message_id: int, *, now: int) -> None:
+    """The call ended without telling whether the provider has the message, unless a callback has told meanwhile."""
+    message = store.outbound(tx, message_id)
+    if message is not None and message.status is Status.SENDING:
+        store.set_status(tx, message_id, Status.UNKNOWN, now=now)
+
+
+def absent(tx: OwnerTx, message_id: int, *, apart_ms: int, now: int) -> Absence:
+    """The provider's listing did not have the message. After two such listings ``apart_ms`` apart it is sent again, once."""
+    message = store.outbound(tx, message_id)
+    if message is None or message.status is not Status.UNKNOWN:
+        return Absence.GIVE_UP
+    if message.polled_at is not None and now - message.polled_at < apart_ms:
+        return Absence.ASK_AGAIN
+    store.count_poll(tx, message_id, now=now)
+    if message.polls == 0:
+        return Absence.ASK_AGAIN
+    if message.resends >= _RESENDS:
+        return Absence.GIVE_UP
+    store.count_resend(tx, message_id)
+    store.set_status(tx, message_id, Status.QUEUED, now=now)
+    return Absence.RESEND
+
+
+def unclaimed(tx: OwnerTx, provider_sids: Sequence[str]) -> list[str]:
+    """Those of the provider's ids that belong to no message of ours yet."""
+    return [sid for sid in provider_sids if not store.has_message(tx, sid)]
+
+
+def update_status(tx: OwnerTx, update: StatusUpdate, *, now: int) -> bool:
+    """Take over what the provider says of a message, if it is news; False if no such message is known."""
+    message = store.outbound_of_callback(tx, update.message, update.provider_sid)
+    if message is None:
+        return False
+    if message.provider_sid is not None and message.provider_sid != update.provider_sid:
+        return False
+    status = update.status if _RANK[update.status] > _RANK[message.status] else message.status
+    if status is not message.status or message.provider_sid is None:
+        # Any word about it proves that the provider has it.
+        known = Status.SENT if _RANK[status] < _RANK[Status.SENT] else status
+        store.set_status(tx, message.id, known, provider_sid=update.provider_sid, error_code=update.error_code, now=now)
+    failpoint("status.before_commit")
+    return True

@@ -1,0 +1,106 @@
+"""Twilio's webhooks. A message is acknowledged only when it is on disk: verify, parse, one transaction, answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from wtai.channels.accounts import Accounts
+from wtai.channels.channel import Account
+from wtai.channels.twilio.form import MalformedPost, parse_form
+from wtai.channels.twilio.inbound import account_sid, addresses, parse, parse_status
+from wtai.channels.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, is_signed
+from wtai.clock import Clock
+from wtai.conversation import inbox, outbox
+from wtai.db.tx import Database
+from wtai.failpoints import pass_failpoint
+
+log = structlog.get_logger(__name__)
+
+_EMPTY_TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Webhooks:
+    """Takes what Twilio posts. ``public_url`` tells what Twilio calls us, against which its signatures are checked."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        clock: Clock,
+        *,
+        public_url: str,
+        quiet_ms: int,
+        max_concurrency: int,
+        max_fields: int,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._clock = clock
+        self._public_url = public_url
+        self._quiet_ms = quiet_ms
+        self._max_concurrency = max_concurrency
+        self._max_fields = max_fields
+        self._handling = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes; each checks the signature itself."""
+        return [
+            web.post("/webhooks/twilio/inbound", self._limited(self.inbound)),
+            web.post("/webhooks/twilio/status", self._limited(self.status)),
+        ]
+
+    async def inbound(self, request: web.Request) -> web.Response:
+        """Keep a message and answer empty TwiML; a repeat is answered alike and changes nothing."""
+        pairs, account = await self._verified(request)
+        message = parse(pairs)
+        received = await self._database.write(
+            account.owner_id, inbox.receive, message, now=self._clock.now(), quiet_ms=self._quiet_ms
+        )
+        await pass_failpoint("ack.after_commit")
+        log.debug("message.received", owner=account.owner_id, sid=message.provider_sid, kind=message.kind, new=received.new)
+        return web.Response(body=_EMPTY_TWIML, content_type="text/xml")
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Move an outbound message forward; late, repeated and foreign callbacks are answered alike and change nothing."""
+        pairs, account = await self._verified(request)
+        update = parse_status(pairs, request.query)
+        if update is not None:
+            known = await self._database.write(account.owner_id, outbox.update_status, update, now=self._clock.now())
+            await pass_failpoint("status.after_commit")
+            log.debug("message.status", owner=account.owner_id, sid=update.provider_sid, status=update.status, known=known)
+        return web.Response(status=204)
+
+    async def _verified(self, request: web.Request) -> tuple[list[tuple[str, str]], Account]:
+        """The form and whose it is. The same 403 for an unknown account, an unknown address and a bad signature."""
+        pairs = parse_form(await request.read(), request.headers.get("Content-Type", ""), max_fields=self._max_fields)
+        sid = account_sid(pairs)
+        for address in addresses(pairs):
+            account = await self._accounts.of_webhook(sid, address)
+            if account is not None and is_signed(
+                public_url=self._public_url,
+                raw_path=request.raw_path,
+                form=pairs,
+                signatures=request.headers.getall(SIGNATURE_HEADER, ()),
+                settings=request.headers.getall(SETTINGS_HEADER, ()),
+                tokens=account.tokens,
+            ):
+                return pairs, account
+        raise web.HTTPForbidden(text="signature or account not valid")
+
+    def _limited(self, handler: _Handler) -> _Handler:
+        async def limited(request: web.Request) -> web.Response:
+            if self._handling >= self._max_concurrency:
+                return web.Response(status=503, text="too many webhooks at once")
+            self._handling += 1
+            try:
+                return await handler(request)
+            except MalformedPost as exc:
+                return web.Response(status=400, text=str(exc))
+            finally:
+                self._handling -= 1
+
+        return limited
