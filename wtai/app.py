@@ -110,7 +110,7 @@ async def _work(
             base_url=settings.twilio.base_url,
             messaging_url=settings.twilio.messaging_url,
             public_url=public_url,
-            timeout_seconds=settings.twilio.timeout_seconds,
+            send_seconds=settings.twilio.timeout_seconds,
         )
         stack.push_async_callback(channel.close)
         llm = OpenAiLlm(

@@ -101,7 +101,7 @@ class Twilio(Section):
         description="Hosts that media downloads may be redirected to, even when private or plain http.",
     )
     reconcile_seconds: Seconds = Field(60, description="Seconds between two listings that look for a send of unknown outcome.")
-    timeout_seconds: Seconds = Field(15, description="Seconds that one call to Twilio may take.")
+    timeout_seconds: Seconds = Field(40, description="Seconds that one call to Twilio may take; it may think for 30.")
 
 
 class OpenAi(Section):

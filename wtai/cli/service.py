@@ -11,7 +11,6 @@ from wtai import __version__
 from wtai.app import Role, Running, serve
 from wtai.cli.configuration import settings_of
 from wtai.cli.main import SharedOptions
-from wtai.clock import SystemClock
 from wtai.db.sqlite import DRIVER, driver
 from wtai.settings import Settings
 
@@ -25,13 +24,12 @@ _ROLES: Final = ("all", "web", "worker")
 @click.pass_obj
 def run(options: SharedOptions, host: str | None, port: int | None, role: Role) -> None:
     """Start the service; SIGTERM or Ctrl-C ends it."""
-    started = SystemClock().monotonic()
     flags = {"server.host": host, "server.port": port}
     settings = settings_of(options, {key: value for key, value in flags.items() if value is not None})
 
     def on_ready(program: Running) -> None:
         announce(settings, program)
-        click.echo(f"Ready in {SystemClock().monotonic() - started:.1f} s (Ctrl-C to stop)", err=True)
+        click.echo("Ready (Ctrl-C to stop)", err=True)
 
     start_loop(serve(settings, role=role, on_ready=on_ready))
 

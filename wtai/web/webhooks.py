@@ -9,7 +9,7 @@ from aiohttp import web
 from wtai.channels.accounts import Accounts
 from wtai.channels.channel import Account
 from wtai.channels.twilio.form import MalformedPost, parse_form
-from wtai.channels.twilio.inbound import account_sid, addresses, parse, parse_status
+from wtai.channels.twilio.inbound import account_sid, our_address, parse, parse_status
 from wtai.channels.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, is_signed
 from wtai.clock import Clock
 from wtai.conversation import inbox, outbox
@@ -77,18 +77,16 @@ class Webhooks:
     async def _verified(self, request: web.Request) -> tuple[list[tuple[str, str]], Account]:
         """The form and whose it is. The same 403 for an unknown account, an unknown address and a bad signature."""
         pairs = parse_form(await request.read(), request.headers.get("Content-Type", ""), max_fields=self._max_fields)
-        sid = account_sid(pairs)
-        for address in addresses(pairs):
-            account = await self._accounts.of_webhook(sid, address)
-            if account is not None and is_signed(
-                public_url=self._public_url,
-                raw_path=request.raw_path,
-                form=pairs,
-                signatures=request.headers.getall(SIGNATURE_HEADER, ()),
-                settings=request.headers.getall(SETTINGS_HEADER, ()),
-                tokens=account.tokens,
-            ):
-                return pairs, account
+        account = await self._accounts.of_webhook(account_sid(pairs), our_address(pairs))
+        if account is not None and is_signed(
+            public_url=self._public_url,
+            raw_path=request.raw_path,
+            form=pairs,
+            signatures=request.headers.getall(SIGNATURE_HEADER, ()),
+            settings=request.headers.getall(SETTINGS_HEADER, ()),
+            tokens=account.tokens,
+        ):
+            return pairs, account
         raise web.HTTPForbidden(text="signature or account not valid")
 
     def _limited(self, handler: _Handler) -> _Handler:

@@ -12,9 +12,6 @@ from wtai.errors import WtaiError
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 
-# A message with ten attachments and a referral has about 60 fields.
-MAX_FIELDS = 300
-
 _CHARSETS = ("utf-8", "utf8")
 
 
@@ -29,8 +26,11 @@ class MalformedPost(WtaiError):
         self.field = field
 
 
-def parse_form(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """The fields of ``body`` in their order, blanks and repeats kept. MalformedPost if it is not a form in UTF-8."""
+def parse_form(body: bytes, content_type: str, *, max_fields: int = 1000) -> list[tuple[str, str]]:
+    """The fields of ``body`` in their order, blanks and repeats kept. MalformedPost if it is not a form in UTF-8.
+
+    A message with ten attachments and a referral has about 60 fields.
+    """
     media_type, *parameters = content_type.split(";")
     if media_type.strip().lower() != CONTENT_TYPE:
         raise MalformedPost(f"Content-Type is not {CONTENT_TYPE}, which is what Twilio posts")
@@ -39,8 +39,8 @@ def parse_form(body: bytes, content_type: str) -> list[tuple[str, str]]:
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _CHARSETS:
             raise MalformedPost("Content-Type names a charset other than utf-8; Twilio posts utf-8")
     try:
-        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=max_fields)
     except UnicodeDecodeError:
         raise MalformedPost("the form is not valid utf-8") from None
     except ValueError:
-        raise MalformedPost(f"the form has more than {MAX_FIELDS} fields") from None
+        raise MalformedPost(f"the form has more than {max_fields} fields") from None

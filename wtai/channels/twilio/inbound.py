@@ -51,6 +51,13 @@ def account_sid(pairs: Pairs) -> str:
     return _required(_fields(pairs), "AccountSid")
 
 
+def our_address(pairs: Pairs) -> str:
+    """Our address that a request says it is about, unchecked: where a message went to, or where one of ours came from."""
+    fields = _fields(pairs)
+    outbound = fields.get("MessageStatus", fields.get("SmsStatus", "received")) not in _INBOUND_STATUSES
+    return _address(fields, "From" if outbound else "To")
+
+
 def parse(pairs: Pairs) -> Inbound:
     """The message of an inbound webhook whose signature was checked. MalformedPost names the parameter that does not fit.
 
