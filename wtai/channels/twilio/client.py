@@ -1,0 +1,271 @@
+"""Twilio's REST API as a Channel: send a message, list what was sent, show the typing indicator.
+
+Creating a message has no idempotency key, so an error says exactly what is known: SendThrottled and SendRejected only where
+Twilio certainly did not take the message, SendUnknown for all else. Nothing is tried twice here; who calls decides.
+Errors carry Twilio's code and our words for it; never a number, a text or a credential, nor aiohttp's exceptions, which do.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Annotated, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from yarl import URL
+
+from wtai.channels.channel import Account, Listed, Outgoing
+from wtai.channels.twilio.errors import Reaction, meaning, reaction
+from wtai.channels.twilio.inbound import STATUSES
+from wtai.clock import DAY, MINUTE, SECOND
+from wtai.conversation.model import Status
+from wtai.errors import SendError, SendRejected, SendThrottled, SendUnknown, SettingsError
+
+API_URL = "https://api.twilio.com"
+MESSAGING_URL = "https://messaging.twilio.com"
+
+PAGE_SIZE = 50
+MAX_PAGES = 10
+
+_API = "/2010-04-01"
+_MAX_ANSWER = 4 * 1024 * 1024
+# A typing indicator disappears after 25 s: a late one is worth nothing.
+_TYPING_SECONDS = 5.0
+# How long to wait after an error of a full queue or an exceeded limit, which come without Retry-After.
+_SLOWLY = 2 * MINUTE
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes | None
+    """None where it broke off or was too long."""
+    retry_after_ms: int | None
+
+
+class TwilioChannel:
+    """Channel over Twilio's REST API.
+
+    ``send_seconds`` bounds one call as a whole: Twilio's own processing was seen to take 26 s, so 30 is the least that tells
+    a slow acceptance from a lost one. ``public_url`` is where Twilio calls us; without it no status callbacks are asked for.
+    A ``session`` given stays its giver's to close; else one is opened at the first call and ``close`` ends it.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str = API_URL,
+        messaging_url: str = MESSAGING_URL,
+        public_url: str | None = None,
+        send_seconds: float = 40.0,
+        connect_seconds: float = 10.0,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._base_url = _checked("twilio.base_url", base_url)
+        self._messaging_url = _checked("twilio.messaging_url", messaging_url)
+        self._public_url = public_url.rstrip("/") if public_url else None
+        self._send_seconds = send_seconds
+        self._connect_seconds = connect_seconds
+        self._given = session
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """End the session that was opened here; the channel may be used again."""
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    async def send(self, account: Account, message: Outgoing) -> str:
+        """Create the message; Twilio's sid of it. Its status callback brings ``message.public_id`` back as ``m``."""
+        form = [("To", message.recipient), ("From", message.sender), ("Body", message.body)]
+        if self._public_url is not None:
+            form.append(("StatusCallback", f"{self._public_url}/webhooks/twilio/status?{urlencode({'m': message.public_id})}"))
+        answer = await self._call(account, "POST", self._messages(account), form)
+        return _read(_Created, answer).sid
+
+    async def listing(self, account: Account, sender: str, recipient: str, since: int) -> list[Listed]:
+        """What Twilio holds from ``sender`` to ``recipient``, created in the second of ``since`` or later, newest first.
+
+        Twilio dates messages by the second and with its own clock: leave room in ``since``. The filter is without DateSent,
+        which a message not sent yet does not have. ``Listed.status`` is a value of Status. SendUnknown where the list has
+        more than ``PAGE_SIZE * MAX_PAGES`` messages to read: a part of it proves no absence.
+        """
+        earliest = since // SECOND * SECOND
+        found: list[Listed] = []
+        url = f"{self._messages(account)}?{_encoded([('To', recipient), ('From', sender), ('PageSize', str(PAGE_SIZE))])}"
+        for _ in range(MAX_PAGES):
+            page = _read(_Page, await self._call(account, "GET", url))
+            fitting = [row for row in page.messages if row.date_created >= earliest]
+            found += [_listed(row) for row in fitting]
+            if not page.next_page_uri or (page.messages and not fitting):
+                return sorted(found, key=lambda listed: listed.created_at, reverse=True)
+            if not page.next_page_uri.startswith(f"{_API}/"):
+                raise SendUnknown("Twilio's message list goes on at an address outside its API")
+            url = self._base_url + page.next_page_uri
+        raise SendUnknown(f"Twilio lists more than {PAGE_SIZE * MAX_PAGES} messages to this recipient since then")
+
+    async def typing(self, account: Account, inbound_sid: str) -> None:
+        """Show "typing…" until the answer or for 25 s. Twilio also marks the inbound message as read."""
+        form = [("channel", "whatsapp"), ("messageId", inbound_sid)]
+        await self._call(account, "POST", f"{self._messaging_url}/v2/Indicators/Typing.json", form, seconds=_TYPING_SECONDS)
+
+    def _messages(self, account: Account) -> str:
+        return f"{self._base_url}{_API}/Accounts/{quote(account.account_sid, safe='')}/Messages.json"
+
+    async def _call(
+        self, account: Account, method: str, url: str, form: Pairs | None = None, *, seconds: float | None = None
+    ) -> _Answer:
+        """The answer where it is 2xx, else the SendError that it means."""
+        answer = await self._exchange(account, method, url, form, seconds or self._send_seconds)
+        if 200 <= answer.status < 300:
+            return answer
+        raise _refusal(answer)
+
+    async def _exchange(self, account: Account, method: str, url: str, form: Pairs | None, seconds: float) -> _Answer:
+        headers = {"Authorization": basic(account), "Accept": "application/json"}
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        try:
+            async with self._session().request(
+                method,
+                URL(url, encoded=True),
+                data=None if form is None else _encoded(form).encode(),
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds, connect=min(self._connect_seconds, seconds)),
+                # Credentials go to the configured host and nowhere else.
+                allow_redirects=False,
+            ) as response:
+                return _Answer(response.status, await _body(response), _retry_after(response.headers))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            # Name, route, TLS: all before the first byte of the request.
+            raise SendThrottled(f"no connection to {urlsplit(url).netloc} ({type(error).__name__})") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # Their texts hold the URL, and their arguments the request's headers.
+            raise SendUnknown(f"{urlsplit(url).netloc} gave no answer ({type(error).__name__})") from None
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._given is not None:
+            return self._given
+        if self._opened is None:
+            # Not in the constructor: a session belongs to the loop that runs.
+            self._opened = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._opened
+
+
+def _milliseconds(rfc2822: object) -> int:
+    """An RFC 2822 date in milliseconds since 1970. ValueError if it is none."""
+    when = parsedate_to_datetime(str(rfc2822))
+    # "-0000" means UTC of a machine somewhere, and Python then leaves the zone out.
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * SECOND
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Created(BaseModel):
+    sid: Annotated[str, Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")]
+
+
+class _Row(BaseModel):
+    sid: str
+    status: str
+    body: str | None
+    date_created: Annotated[int, BeforeValidator(_milliseconds)]
+    error_code: int | None = None
+
+
+class _Page(BaseModel):
+    messages: list[_Row]
+    next_page_uri: str | None = None
+
+
+class _Problem(BaseModel):
+    """Twilio's error body, both the old one and RFC 9457's."""
+
+    code: int | None = None
+    message: str = ""
+
+
+def basic(account: Account) -> str:
+    """The Authorization header of our calls: the account with its first token."""
+    return "Basic " + base64.b64encode(f"{account.account_sid}:{account.tokens[0]}".encode()).decode()
+
+
+def _checked(key: str, url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+        raise SettingsError(f"{key} is not an http or https URL such as {API_URL}")
+    return url.rstrip("/")
+
+
+def _encoded(form: Pairs) -> str:
+    # A lone surrogate in a text is no reason to fail after the send was marked as begun.
+    return urlencode(form, errors="replace")
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes | None:
+    """The answer's body; the status is known by now, so that a broken one is None and not an error."""
+    body = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(65536):
+            body += chunk
+            if len(body) > _MAX_ANSWER:
+                return None
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
+    return bytes(body)
+
+
+def _retry_after(headers: CIMultiDictProxy[str]) -> int | None:
+    """Retry-After in milliseconds (RFC 9110: seconds or a date, which counts from the answer's own Date), at most a day."""
+    wish = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", wish):
+        return min(int(wish) * SECOND, DAY)
+    try:
+        return min(max(_milliseconds(wish) - _milliseconds(headers.get("Date", "")), 0), DAY)
+    except ValueError:
+        return None
+
+
+def _read(model: type[_Model], answer: _Answer) -> _Model:
+    """The body of a 2xx answer. SendUnknown where it cannot be read: Twilio accepted something, but what is not known."""
+    try:
+        return model.model_validate_json(answer.body or b"")
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, problem["loc"])) or "body" for problem in error.errors()[:3])
+    raise SendUnknown(f"Twilio answered HTTP {answer.status} with a body that cannot be read: {places}")
+
+
+def _refusal(answer: _Answer) -> SendError:
+    """What an answer other than 2xx means for the message."""
+    problem = _problem(answer)
+    said = f"Twilio answered HTTP {answer.status}"
+    if problem.code is not None:
+        said += f", error {problem.code}: {meaning(problem.code)}"
+    if "trial account" in problem.message.lower():
+        said += " (Twilio says: trial account)"
+    if answer.status == 429:
+        return SendThrottled(said, code=problem.code, retry_after_ms=answer.retry_after_ms)
+    # A redirect may come after the deed (303), a 408 from whoever stands between and lost sight of it.
+    if not 400 <= answer.status < 500 or answer.status == 408:
+        return SendUnknown(said, code=problem.code)
+    if reaction(problem.code, answer.status) is Reaction.RETRY_SLOWLY:
+        return SendThrottled(said, code=problem.code, retry_after_ms=answer.retry_after_ms or _SLOWLY)
+    return SendRejected(said, code=problem.code)
+
+
+def _problem(answer: _Answer) -> _Problem:
+    try:
+        return _Problem.model_validate_json(answer.body or b"")
+    except ValidationError:
+        return _Problem()
+
+
+def _listed(row: _Row) -> Listed:
+    return Listed(row.sid, STATUSES.get(row.status, Status.UNKNOWN), row.body or "", row.date_created, row.error_code)
