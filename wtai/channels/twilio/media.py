@@ -1,0 +1,190 @@
+"""Download of what a person attached: two hops, the second without credentials.
+
+``MediaUrl{N}`` lies behind Basic authentication on Twilio's API, which redirects to a signed URL of a CDN
+(twilio.com/docs/messaging/api/media-resource). The first hop goes to the configured API host alone, the others to listed hosts
+alone, each by hand. A host that Twilio is known to use has to be public and https; one that the operator named, in
+``media_hosts`` or as ``base_url``, may be private or plain http.
+"""
+
+import re
+import socket
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urljoin
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+from yarl import URL
+
+from wtai.channels.channel import Account
+from wtai.channels.twilio.client import API_URL, basic
+from wtai.errors import WtaiError
+
+MEDIA_HOSTS = ("mms.twiliocdn.com", "media.twiliocdn.com", "s3-external-1.amazonaws.com")
+"""The hosts to which Twilio's API was seen to redirect."""
+
+MAX_BYTES = 16 * 1024 * 1024
+"""The most that WhatsApp carries."""
+
+_TWILIO_HOSTS = frozenset({*MEDIA_HOSTS, "api.twilio.com"})
+_MAX_REDIRECTS = 3
+_CHUNK = 65536
+
+_MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/(?P<account>AC[0-9a-f]{32})/Messages/(SM|MM)[0-9a-f]{32}/Media/ME[0-9a-f]{32}")
+
+# Prefixes of IPv6 that carry an IPv4 address in their last 32 bits: NAT64 (RFC 6052) and its local form (RFC 8215).
+_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+
+
+class MediaError(WtaiError):
+    """An attachment was not downloaded. The message holds no URL: that of the CDN is a credential."""
+
+
+class MediaRefused(MediaError):
+    """It never will be: address, host, size or encoding is not allowed, or it is gone."""
+
+
+class MediaUnavailable(MediaError):
+    """It may be later: time-out, connection, 429 or 5xx."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """``content_type`` is what the last hop said, without parameters; nothing was sniffed. ``size`` in bytes."""
+
+    content_type: str
+    size: int
+
+
+class MediaDownload:
+    """Downloads attachments. Holds one session, opened at the first download and ended by ``close``."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str = API_URL,
+        media_hosts: Collection[str] = MEDIA_HOSTS,
+        max_bytes: int = MAX_BYTES,
+        seconds: float = 60.0,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._hosts = frozenset({*media_hosts, _with_port(URL(self._base_url))})
+        self._max_bytes = max_bytes
+        self._timeout = aiohttp.ClientTimeout(total=seconds, connect=10.0)
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """End the session; the object may be used again."""
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    async def download(self, account: Account, media_url: str, write: Callable[[bytes], object]) -> Downloaded:
+        """Pass the attachment to ``write`` piece by piece, at most 64 KiB each. MediaRefused or MediaUnavailable.
+
+        After an error what was written is a part, to be thrown away. An error of ``write`` itself goes through.
+        """
+        url = self._first_hop(account, media_url)
+        headers = {"Authorization": basic(account)}
+        try:
+            for _ in range(_MAX_REDIRECTS + 1):
+                async with self._get(url, headers) as response:
+                    if response.status == 200:
+                        return await self._pass_on(response, write)
+                    url = self._next_hop(url, response)
+                headers = {}
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, _NotPublicError):
+                raise MediaRefused(str(error.os_error)) from None
+            raise MediaUnavailable(f"no connection to {url.host} ({type(error).__name__})") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            # Their texts hold the URL, which on a CDN is a credential.
+            raise MediaUnavailable(f"{url.host} did not deliver ({type(error).__name__})") from None
+        raise MediaRefused(f"more than {_MAX_REDIRECTS} redirects")
+
+    def _first_hop(self, account: Account, media_url: str) -> URL:
+        """The same attachment at ``base_url``, so that credentials go there whatever the webhook said."""
+        for base in (self._base_url, API_URL):
+            path = _MEDIA_PATH.fullmatch(media_url.removeprefix(base))
+            if path is not None and path["account"] == account.account_sid:
+                return URL(self._base_url + path[0], encoded=True)
+        raise MediaRefused("the address is not that of an attachment of this account at Twilio's API")
+
+    def _next_hop(self, url: URL, response: aiohttp.ClientResponse) -> URL:
+        if response.status in {408, 429} or response.status >= 500:
+            raise MediaUnavailable(f"{url.host} answered HTTP {response.status}")
+        if response.status not in {301, 302, 303, 307, 308}:
+            raise MediaRefused(f"{url.host} answered HTTP {response.status}")
+        try:
+            target = URL(urljoin(str(url), response.headers.get("Location", "")), encoded=True)
+            allowed = self._allows(target)
+        except ValueError:
+            raise MediaRefused(f"{url.host} redirects to an address that cannot be read") from None
+        if not allowed:
+            raise MediaRefused(f"{url.host} redirects to {target.host}, which is not among twilio.media_hosts, or not by https")
+        return target
+
+    def _allows(self, url: URL) -> bool:
+        if url.user is not None or url.password is not None:
+            return False
+        if url.host in _TWILIO_HOSTS:
+            return url.host in self._hosts and url.scheme == "https" and url.port == 443
+        return url.scheme in {"http", "https"} and not self._hosts.isdisjoint({url.host, _with_port(url)})
+
+    async def _pass_on(self, response: aiohttp.ClientResponse, write: Callable[[bytes], object]) -> Downloaded:
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise MediaRefused("the attachment is compressed, which was not asked for")
+        self._check_size(response.content_length or 0)
+        size = 0
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            size += len(chunk)
+            self._check_size(size)
+            write(chunk)
+        return Downloaded(response.content_type, size)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise MediaRefused(f"the attachment has more than {self._max_bytes} bytes")
+
+    def _get(self, url: URL, headers: Mapping[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._opened is None:
+            # Not decompressed: a few bytes on the wire must not become many here.
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=_PublicTwilioHosts()),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=self._timeout,
+                headers={"Accept-Encoding": "identity"},
+            )
+        return self._opened.get(url, headers=headers, allow_redirects=False)
+
+
+class _NotPublicError(OSError):
+    """A name of Twilio's resolves to an address that is not on the internet."""
+
+
+class _PublicTwilioHosts(aiohttp.ThreadedResolver):
+    """Refuses addresses that are not public for Twilio's names; the connection goes to the address that was looked at."""
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        if host in _TWILIO_HOSTS and not all(is_public(ip_address(address["host"])) for address in found):
+            raise _NotPublicError(f"{host} resolves to an address that is not public")
+        return found
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether ``address`` is on the public internet, also behind IPv6's ways to carry an IPv4 address."""
+    if isinstance(address, IPv6Address):
+        carried = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if carried is None and any(address in network for network in _NAT64):
+            carried = IPv4Address(int(address) & 0xFFFFFFFF)
+        if carried is not None:
+            return is_public(carried)
+    return address.is_global and not address.is_multicast
+
+
+def _with_port(url: URL) -> str:
+    return f"{url.host_subcomponent}:{url.port}"
