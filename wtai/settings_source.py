@@ -83,7 +83,7 @@ def read(config: Path | None = None, data_dir: Path | None = None, overrides: Ma
     """What the sources say, known or not. SettingsError if one of them cannot be read."""
     data_dir = (data_dir or Path()).absolute()
     file = config or data_dir / DEFAULT_FILE
-    environment = _Environment(Settings)()
+    environment = {section: table for section, table in _Environment(Settings)().items() if isinstance(table, dict)}
     if config is None and not file.exists():
         sources = Sources(data_dir, None, "", {}, environment, overrides or {}, ())
     else:
@@ -123,19 +123,19 @@ def keys() -> list[str]:
 
 
 class _Environment(EnvSettingsSource):
-    """The environment; lists may be written as JSON or with commas."""
+    """The environment; lists may be written as JSON or with commas, and an empty variable is one that is not set."""
+
+    def __init__(self, settings: type[BaseSettings]) -> None:
+        super().__init__(settings, env_ignore_empty=True)
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:  # noqa: ARG002
         if value.lstrip().startswith(("[", "{")):
             try:
                 return json.loads(value)
             except ValueError as exc:
-                name = next(variable(key) for key in keys() if key.endswith(f".{field_name}"))
+                name = next((variable(key) for key in keys() if key.endswith(f".{field_name}")), variable(field_name))
                 raise SettingsError(f"environment {name}  {value!r} is not JSON ({exc}); mend: separate by commas") from exc
         return [part.strip() for part in value.split(",") if part.strip()]
-
-    def __init__(self, settings: type[BaseSettings]) -> None:
-        super().__init__(settings)
 
 
 def _file_text(file: Path) -> str:
@@ -237,18 +237,21 @@ def toml_value(value: object) -> str:
 
 
 def _line_of(text: str, key: str) -> int | None:
-    table = ""
+    table, around = "", None
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
             table = _plain(header[1])
-            if table == key or table.startswith(f"{key}."):
-                return number
+            full = table
         elif assignment := _ASSIGNMENT.match(line):
             name = _plain(assignment[1])
             full = f"{table}.{name}" if table else name
-            if full == key or full.startswith(f"{key}."):
-                return number
-    return None
+        else:
+            continue
+        if full == key or full.startswith(f"{key}."):
+            return number
+        if key.startswith(f"{full}."):  # the key's table, which may be written inline
+            around = number
+    return around
 
 
 def _plain(name: str) -> str:
