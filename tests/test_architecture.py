@@ -1,0 +1,221 @@
+"""The house rules that no linter knows, checked over the whole tree; and each check is tried on text that breaks it."""
+
+import ast
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FILE_LINES, FUNCTION_LINES = 500, 60
+
+TABLES_WITHOUT_OWNER = {"owners": "its rows are the owners"}
+
+IMPORTED_ONLY_IN = {
+    "openai": ("wtai/ai/openai.py",),
+    "twilio": ("wtai/channels/twilio/",),
+    "aiosqlite": ("wtai/db/sqlite.py",),
+    "sqlite3": ("wtai/db/sqlite.py",),
+    "pysqlite3": ("wtai/db/sqlite.py",),
+    "sqlite_vec": ("wtai/db/sqlite.py", "wtai/ai/memory/"),
+    "apscheduler": ("wtai/sweeps.py",),
+    # failpoints block the database's own thread for ever, which no clock is asked for
+    "time": ("wtai/clock.py", "wtai/failpoints.py"),
+}
+
+CATCHES_EVERYTHING = {
+    "wtai/jobs/worker.py": "a handler's unexpected error is a failed attempt",
+    "wtai/web/server.py": "an unexpected error of a request is a 500",
+    "wtai/cli/main.py": "the end of the process",
+    "wtai/db/sqlite.py": "hands the error of one unit of work to its own caller",
+}
+
+_STATEMENT = re.compile(
+    r"^\s*(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|WITH\s+\w+\s+AS\s|CREATE\s+(TABLE|INDEX)|PRAGMA\s)"
+)
+_NEUTRAL = ("errors.py", "clock.py", "ids.py", "secrets.py", "failpoints.py", "jobs/", "db/", "conversation/", "identity/")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the project; ``path`` from its root, with slashes."""
+
+    path: str
+    text: str
+
+    def under(self, places: tuple[str, ...]) -> bool:
+        return any(self.path == place or (place.endswith("/") and self.path.startswith(place)) for place in places)
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+
+def sources(*patterns: str) -> list[Source]:
+    paths = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    return [Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8")) for path in paths]
+
+
+def sql_outside_stores(source: Source) -> Iterator[int]:
+    """SQL stands in stores, the queue's backend, the database's own package and the memory's, and nowhere else."""
+    if PurePosixPath(source.path).name == "store.py" or source.under(("wtai/jobs/sqlite.py", "wtai/db/", "wtai/ai/memory/")):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.match(node.value):
+            yield node.lineno
+
+
+def environment_outside_settings(source: Source) -> Iterator[int]:
+    """The environment is read in one place."""
+    names = {"environ", "environb", "getenv"}
+    if source.path == "wtai/settings_source.py":
+        return
+    for node in ast.walk(source.tree):
+        read = isinstance(node, ast.Attribute) and node.attr in names
+        imported = isinstance(node, ast.ImportFrom) and node.module == "os" and names & {alias.name for alias in node.names}
+        if read or imported:
+            yield node.lineno
+
+
+def time_outside_clock(source: Source) -> Iterator[int]:
+    """What time it is comes from the clock that was passed in (imports of ``time`` are checked with the others)."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and re.search(r"(\bdatetime\.now|\.utcnow|\.today)$", ast.unparse(node)):
+            yield node.lineno
+
+
+def import_outside_its_place(source: Source) -> Iterator[int]:
+    """Each driver and SDK is imported in one place."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules = [node.module]
+        else:
+            continue
+        for module in modules:
+            places = IMPORTED_ONLY_IN.get(module.partition(".")[0])
+            if places and not source.under(places):
+                yield node.lineno
+
+
+def catch_all(source: Source) -> Iterator[int]:
+    """Everything is caught where the program decides what an unexpected error means, and nowhere else."""
+    if source.path not in CATCHES_EVERYTHING:
+        yield from _broad_handlers(source)
+
+
+def _broad_handlers(source: Source) -> Iterator[int]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler):
+            caught = "BaseException" if node.type is None else ast.unparse(node.type)
+            if re.search(r"\b(Base)?Exception\b", caught):
+                yield node.lineno
+
+
+def type_checking_import(source: Source) -> Iterator[int]:
+    """Needing an import for types alone means that there is a cycle."""
+    for node in ast.walk(source.tree):
+        if "TYPE_CHECKING" in (getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "name", None)):
+            yield getattr(node, "lineno", 1)
+
+
+def provider_named_below_its_adapter(source: Source) -> Iterator[int]:
+    """What is below channels and ai works with any provider, and its words show it."""
+    if source.under(tuple(f"wtai/{place}" for place in _NEUTRAL)):
+        for number, line in enumerate(source.text.splitlines(), 1):
+            if re.search(r"twilio|openai", line, re.IGNORECASE):
+                yield number
+
+
+def oversized(source: Source) -> Iterator[int]:
+    """No file above 500 lines, no function above 60."""
+    if source.text.count("\n") > FILE_LINES:
+        yield FILE_LINES
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES:
+            yield node.lineno
+
+
+def unowned_table(source: Source) -> Iterator[int]:
+    """Every table is STRICT, and every row belongs to an owner."""
+    text = re.sub(r"--[^\n]*", "", source.text)
+    for match in re.finditer(r"CREATE TABLE\s+(?:IF NOT EXISTS\s+)?(\w+)\s*\(([^;]*)\)([^();]*);", text):
+        name, columns, options = match.groups()
+        owned = re.search(r"\bowner_id\s+INTEGER\s+NOT NULL\b", columns) or name in TABLES_WITHOUT_OWNER
+        if not owned or "STRICT" not in options:
+            yield text.count("\n", 0, match.start()) + 1
+
+
+Check = Callable[[Source], Iterator[int]]
+
+OURS = ("wtai/**/*.py",)
+ALL = (*OURS, "scripts/**/*.py", "tests/**/*.py")
+
+CHECKS: list[tuple[Check, tuple[str, ...], Source]] = [
+    (sql_outside_stores, OURS, Source("wtai/web/webhooks.py", 'rows = tx.all(f"SELECT id FROM {table}")')),
+    (environment_outside_settings, OURS, Source("wtai/app.py", "import os\nhome = os.environ['HOME']")),
+    (environment_outside_settings, OURS, Source("wtai/settings.py", "from os import getenv")),
+    (time_outside_clock, OURS, Source("wtai/app.py", "import datetime\nnow = datetime.datetime.now(UTC)")),
+    (time_outside_clock, OURS, Source("wtai/app.py", "today = date.today()")),
+    (import_outside_its_place, OURS, Source("wtai/ai/loop.py", "def f():\n    from openai.types import Model")),
+    (import_outside_its_place, OURS, Source("wtai/web/webhooks.py", "import twilio.rest")),
+    (import_outside_its_place, OURS, Source("wtai/jobs/sqlite.py", "import sqlite3")),
+    (import_outside_its_place, OURS, Source("wtai/jobs/worker.py", "from time import monotonic")),
+    (catch_all, OURS, Source("wtai/channels/sender.py", "try:\n    f()\nexcept (ValueError, Exception):\n    pass")),
+    (catch_all, OURS, Source("wtai/channels/sender.py", "try:\n    f()\nexcept:\n    pass")),
+    (type_checking_import, OURS, Source("wtai/app.py", "from typing import TYPE_CHECKING")),
+    (type_checking_import, OURS, Source("wtai/app.py", "import typing\nif typing.TYPE_CHECKING:\n    import x")),
+    (provider_named_below_its_adapter, OURS, Source("wtai/conversation/inbox.py", "# as Twilio sends it")),
+    (provider_named_below_its_adapter, OURS, Source("wtai/errors.py", "class OpenAIError: ...")),
+    (oversized, ALL, Source("wtai/app.py", "x = 1\n" * 501)),
+    (oversized, ALL, Source("tests/test_x.py", "def f():\n" + "    x = 1\n" * 60)),
+    (unowned_table, ("wtai/**/*.sql",), Source("wtai/db/migrations/0009_x.sql", "CREATE TABLE notes (id INTEGER) STRICT;")),
+    (
+        unowned_table,
+        ("wtai/**/*.sql",),
+        Source(
+            "wtai/db/migrations/0009_x.sql",
+            "CREATE TABLE notes (\n    owner_id INTEGER NOT NULL, -- STRICT\n    CHECK (owner_id > 0)\n);",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("check", dict.fromkeys(check for check, _, _ in CHECKS), ids=lambda check: check.__name__)
+def test_the_tree_keeps_the_rule(check: Check) -> None:
+    patterns = next(patterns for known, patterns, _ in CHECKS if known is check)
+    found = sources(*patterns)
+    assert found
+    breaches = [f"{source.path}:{line}" for source in found for line in check(source)]
+    assert not breaches, f"{check.__doc__}\n" + "\n".join(breaches)
+
+
+@pytest.mark.parametrize(("check", "patterns", "breach"), CHECKS)
+def test_the_rule_sees_a_breach(check: Check, patterns: tuple[str, ...], breach: Source) -> None:
+    assert list(check(breach))
+
+
+@pytest.mark.parametrize("path", CATCHES_EVERYTHING)
+def test_a_place_that_may_catch_everything_still_does(path: str) -> None:
+    [source] = sources(path)
+    assert list(_broad_handlers(source))
+
+
+def test_a_test_cannot_reach_another_machine(escapes: list[str]) -> None:
+    with socket.socket() as outside, pytest.raises(RuntimeError, match="tests stay on this machine"):
+        outside.connect(("192.0.2.1", 80))
+    with pytest.raises(RuntimeError, match="tests stay on this machine"):
+        socket.getaddrinfo("example.com", 80)
+    assert len(escapes) == 2
+    escapes.clear()
+
+
+def test_a_test_can_reach_its_own_machine(escapes: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), 1):
+        pass
+    assert not escapes
