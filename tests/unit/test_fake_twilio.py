@@ -500,3 +500,14 @@ async def test_it_runs_in_a_process_of_its_own() -> None:
     finally:
         process.terminate()
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_a_watcher_sees_every_step(twilio: FakeTwilio, api: aiohttp.ClientSession) -> None:
+    seen: list[tuple[str, str]] = []
+    twilio.watch(lambda message: seen.append((message.direction, message.status)))
+    heard = await twilio.send(ANA, NUMBER, "oi")
+    await api.post("/v2/Indicators/Typing.json", data={"channel": "whatsapp", "messageId": heard.sid})
+    await create(api)
+    await twilio.until(lambda: twilio.messages.all()[-1].status == "delivered")
+    outbound = [("outbound-api", status) for status in ("queued", "sent", "delivered")]
+    assert seen == [("inbound", "received"), ("inbound", "received"), *outbound]

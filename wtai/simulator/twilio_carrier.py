@@ -91,8 +91,13 @@ class Carrier:
         self._tell(message)
         self._background.spawn(self._walk(message))
 
+    def show_typing(self, message: Message) -> None:
+        """The writer of ``message`` sees that an answer is being written."""
+        self.typing.append(message.sid)
+        self._tell(message)
+
     def watch(self, watcher: Callable[[Message], None]) -> None:
-        """Call ``watcher`` with each message that is new or has a new status."""
+        """Call ``watcher`` with each message that is new, has a new status, or for which typing is shown."""
         self._watchers.append(watcher)
 
     async def until(self, condition: Callable[[], bool], timeout_seconds: float = 5.0) -> None:

@@ -186,9 +186,10 @@ class TwilioRest:
         fields = dict(call.form)
         if fields.keys() != {"channel", "messageId"} or fields["channel"] != "whatsapp":
             raise TwilioRefusal(400, 20001, "Expected exactly channel=whatsapp and messageId")
-        if self._messages.get(call.account, fields["messageId"]).direction != "inbound":
+        message = self._messages.get(call.account, fields["messageId"])
+        if message.direction != "inbound":
             raise TwilioRefusal(400, 20001, "messageId must name an inbound message")
-        self._carrier.typing.append(fields["messageId"])
+        self._carrier.show_typing(message)
         return web.json_response({"success": True})
 
     async def _cdn(self, request: web.Request) -> web.Response:
