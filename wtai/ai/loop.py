@@ -1,0 +1,204 @@
+"""The tool loop: ask the model, run the tools it calls, ask again, until it answers or a limit ends the turn."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from wtai.ai.agent import Agent
+from wtai.ai.answer import is_blank, is_tool_call_in_prose
+from wtai.ai.execution import Bounds, Call, executed, failed
+from wtai.ai.history import repaired
+from wtai.ai.llm import Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
+from wtai.ai.tools.tool import ToolContext
+from wtai.errors import LlmUnavailable
+from wtai.ids import public_id
+
+FIRST_PAUSE_SECONDS = 0.25
+MAX_PAUSE_SECONDS = 4.0
+
+NUDGE = "(Automatic note, not from the user: your last reply held no text for them. Answer in plain words, or use a tool.)"
+CUT_SHORT = "Your reply was cut off at the length limit, so none of its calls was run. Call again, with shorter arguments."
+
+
+class Ending(StrEnum):
+    """How a turn ended: answered, or why there is nothing to deliver but the fallback text."""
+
+    ANSWERED = "answered"
+    REFUSAL = "refusal"
+    CONTENT_FILTER = "content_filter"
+    EMPTY = "empty"
+    MAX_TURNS = "max_turns"
+    REPEATED_FAILURE = "repeated_failure"
+    TIME_LIMIT = "time_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one turn may cost. ``max_turns`` counts model calls; an unavailable model is asked ``llm_retries`` times more."""
+
+    max_turns: int = 8
+    max_tool_failures: int = 3
+    max_handoffs: int = 3
+    max_tool_output_chars: int = 4000
+    llm_retries: int = 2
+    turn_seconds: float = 120.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished turn. ``text`` is empty unless ``ending`` is ANSWERED. ``exchange`` holds the tool calls and results in between,
+    without the final text; ``calls`` is the same for the audit, with times.
+    """
+
+    ending: Ending
+    text: str
+    agent: str
+    exchange: tuple[Message, ...]
+    calls: tuple[Call, ...]
+    usage: Usage
+    model: str
+
+
+@dataclass
+class _Turn:
+    """A turn in progress."""
+
+    agent: Agent
+    bounds: Bounds
+    exchange: list[Message] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    handoffs: int = 0
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    nudge: tuple[User, ...] = ()
+    nudged: bool = False
+
+    def outcome(self, ending: Ending, text: str = "") -> Outcome:
+        return Outcome(ending, text, self.agent.name, _unsealed(self.exchange), tuple(self.calls), self.usage, self.model)
+
+
+async def run(
+    llm: Llm,
+    agents: Mapping[str, Agent],
+    start: str,
+    context: ToolContext,
+    history: Sequence[Message],
+    user: Sequence[User],
+    limits: Limits = DEFAULT_LIMITS,
+) -> Outcome:
+    """One turn of ``agents[start]``: from the user's messages to a text, or to the reason why there is none.
+
+    LlmUnavailable (after the retries) and LlmRefused are the caller's to decide on.
+    """
+    deadline = asyncio.get_running_loop().time() + limits.turn_seconds
+    turn = _Turn(agents[start], Bounds(deadline, limits.max_tool_output_chars))
+    opening = (*repaired(history), *user)
+    for number in range(1, limits.max_turns + 1):
+        last = number == limits.max_turns
+        try:
+            async with asyncio.timeout_at(deadline):
+                reply = await _ask(llm, _request(turn, opening, may_call_tools=not last), limits.llm_retries)
+        except TimeoutError:
+            return turn.outcome(Ending.TIME_LIMIT)
+        turn.usage, turn.model, turn.nudge = turn.usage + reply.usage, reply.model, ()
+        match reply.finish:
+            case Finish.REFUSAL:
+                return turn.outcome(Ending.REFUSAL)
+            case Finish.CONTENT_FILTER:
+                return turn.outcome(Ending.CONTENT_FILTER)
+            case _ if reply.tool_calls and last:
+                return turn.outcome(Ending.MAX_TURNS)
+            case _ if reply.tool_calls:
+                await _use_tools(turn, _with_new_ids(reply, (*opening, *turn.exchange)), agents, context, limits)
+                if max(turn.failures.values(), default=0) >= limits.max_tool_failures:
+                    return turn.outcome(Ending.REPEATED_FAILURE)
+            case _ if not is_blank(reply.text) and not is_tool_call_in_prose(reply.text, turn.agent.specs):
+                return turn.outcome(Ending.ANSWERED, _said(reply))
+            case _ if turn.nudged:
+                return turn.outcome(Ending.EMPTY)
+            case _:
+                turn.nudge, turn.nudged = (User(NUDGE),), True
+    return turn.outcome(Ending.MAX_TURNS)
+
+
+def _request(turn: _Turn, opening: tuple[Message, ...], *, may_call_tools: bool) -> LlmRequest:
+    return LlmRequest(
+        messages=(System(turn.agent.prompt), *opening, *turn.exchange, *turn.nudge),
+        tools=turn.agent.specs,
+        model=turn.agent.model,
+        may_call_tools=may_call_tools,
+        max_output_tokens=turn.agent.max_output_tokens,
+    )
+
+
+async def _ask(llm: Llm, request: LlmRequest, retries: int) -> Reply:
+    """Ask, and ask again while the model is unavailable, as late as it wishes but after MAX_PAUSE_SECONDS at most."""
+    for attempt in range(retries):
+        try:
+            return await llm.reply(request)
+        except LlmUnavailable as unavailable:
+            pause = FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
+            wanted = (unavailable.retry_after_ms or 0) / 1000
+        await asyncio.sleep(min(max(pause, wanted), MAX_PAUSE_SECONDS))
+    return await llm.reply(request)
+
+
+def _with_new_ids(reply: Reply, said: Sequence[Message]) -> Reply:
+    """The reply with call ids not used before: some servers count from zero in each reply, others refuse an id seen twice."""
+    used = {call.id for message in said if isinstance(message, Assistant) for call in message.tool_calls}
+    calls = (replace(call, id=public_id("call")) if call.id in used else call for call in reply.tool_calls)
+    return replace(reply, tool_calls=tuple(calls))
+
+
+async def _use_tools(turn: _Turn, reply: Reply, agents: Mapping[str, Agent], context: ToolContext, limits: Limits) -> None:
+    """Run the calls of one reply side by side and answer each, in the model's order; then hand over if one of them asked to."""
+    agent, calls = turn.agent, reply.tool_calls
+    if reply.finish is Finish.LENGTH:
+        done = {call.id: failed(call, CUT_SHORT) for call in calls}
+    else:
+        done = _hand_over(turn, [call for call in calls if agent.handoff(call.name)], agents, limits)
+        running = (executed(agent, call, context, turn.bounds) for call in calls if call.id not in done)
+        done |= {call.id: call for call in await asyncio.gather(*running)}
+    in_order = [done[call.id] for call in calls]
+    turn.calls += in_order
+    turn.failures.update((call.name, call.arguments) for call in in_order if call.failed)
+    turn.exchange += [Assistant(reply.text, calls, reply.reasoning), *(ToolResult(call.id, call.result) for call in in_order)]
+    if turn.agent is not agent:
+        # Another agent may run on another model, which cannot open this one's sealed reasoning.
+        turn.exchange = list(_unsealed(turn.exchange))
+
+
+def _hand_over(turn: _Turn, calls: Sequence[ToolCall], agents: Mapping[str, Agent], limits: Limits) -> dict[str, Call]:
+    """Answer the handoff calls of one reply. The first that can be followed is; the turn then goes on with that agent."""
+    answers: dict[str, Call] = {}
+    asked = turn.agent
+    for call in calls:
+        handoff = asked.handoff(call.name)
+        target = agents.get(handoff.agent) if handoff else None
+        if turn.agent is not asked:
+            answers[call.id] = Call(
+                call.id, call.name, call.arguments, f"Ignored: {turn.agent.name} already has it.", failed=False
+            )
+        elif target is None:
+            answers[call.id] = failed(call, "This agent is not available. Answer the user yourself.")
+        elif turn.handoffs >= limits.max_handoffs:
+            answers[call.id] = failed(call, "No more transfers in this turn. Answer the user yourself.")
+        else:
+            turn.agent, turn.handoffs = target, turn.handoffs + 1
+            answers[call.id] = Call(call.id, call.name, call.arguments, f"Transferred to {target.name}.", failed=False)
+    return answers
+
+
+def _said(reply: Reply) -> str:
+    return f"{reply.text} …" if reply.finish is Finish.LENGTH else reply.text
+
+
+def _unsealed(exchange: Sequence[Message]) -> tuple[Message, ...]:
+    return tuple(replace(message, reasoning=()) if isinstance(message, Assistant) else message for message in exchange)
