@@ -1,0 +1,210 @@
+"""One transcript case as the program sees it: its agents, their tools, and a record of what ran for whom."""
+
+import asyncio
+import builtins
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
+from wtai.ai.llm import Assistant, Message, System, ToolCall, ToolResult, User
+from wtai.ai.loop import Limits
+from wtai.ai.tools.tool import AnyTool, Arguments, Tool, ToolContext
+
+Json = dict[str, Any]
+
+ROUTER = "router"
+_IDENTITIES = ("owner_id", "user_id", "conversation_id")
+_TYPES: dict[str, Any] = {"string": str, "number": float, "integer": int, "boolean": bool, "null": None}
+_LIMITS = {
+    "minimum": "ge",
+    "maximum": "le",
+    "exclusiveMinimum": "gt",
+    "exclusiveMaximum": "lt",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "pattern": "pattern",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+}
+
+
+@dataclass(frozen=True)
+class ToolRun:
+    """One run of a tool: ``context`` in the case's own names, ``inputs`` how many user messages had been given."""
+
+    name: str
+    args: Json
+    context: Json
+    inputs: int
+
+
+@dataclass
+class Recorder:
+    """What the case's tools did, and the case's names for the numbers that identify people in the program."""
+
+    identities: Json
+    behaviours: Mapping[str, list[Json]]
+    runs: list[ToolRun] = field(default_factory=list)
+    inputs: int = 0
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def context(self) -> ToolContext:
+        """The trusted context of the case."""
+        owner, user, conversation = (self._number(str(self.identities.get(name, "none"))) for name in _IDENTITIES)
+        return ToolContext(owner, user, conversation)
+
+    async def run(self, name: str, context: ToolContext, arguments: Arguments) -> object:
+        """Run as the case says: the n-th behaviour for the n-th run, the last one from then on."""
+        names = {number: text for text, number in self._numbers.items()}
+        seen = {key: names[getattr(context, key)] for key in _IDENTITIES if key in self.identities}
+        earlier = sum(run.name == name for run in self.runs)
+        self.runs.append(ToolRun(name, arguments.model_dump(mode="json", exclude_unset=True), seen, self.inputs))
+        behaviours = self.behaviours.get(name) or [{"return": {"ok": True}}]
+        return await _behave(behaviours[min(earlier, len(behaviours) - 1)])
+
+    def _number(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers) + 1)
+
+
+def limits(case: Json) -> Limits:
+    """The case's knobs; what it does not set is the program's default."""
+    config, default = case.get("config", {}), Limits()
+    return Limits(
+        max_turns=config.get("max_turns", default.max_turns),
+        max_tool_failures=config.get("max_tool_failures", default.max_tool_failures),
+        max_tool_output_chars=config.get("max_tool_output_chars", default.max_tool_output_chars),
+        llm_retries=config.get("llm_retries", default.llm_retries),
+    )
+
+
+def agents(case: Json, recorder: Recorder) -> dict[str, Agent]:
+    """The case's agents by name, without the router; tools that exist elsewhere belong to an agent nobody can reach."""
+    timeout = case.get("config", {}).get("tool_timeout_s", 15.0)
+    known = {name: _agent(name, spec, recorder, timeout) for name, spec in case["agents"].items() if name != ROUTER}
+    elsewhere = [_tool(spec, recorder, timeout) for spec in _specs(case.get("registered_elsewhere", []))]
+    return known | {"elsewhere": Agent("elsewhere", "", tuple(elsewhere))}
+
+
+def history(case: Json) -> list[Message]:
+    """The messages stored before the case begins."""
+    return [_message(message) for message in case.get("history", [])]
+
+
+def _agent(name: str, spec: Json, recorder: Recorder, timeout: float) -> Agent:
+    functions = _specs(spec.get("tools", []))
+    tools = tuple(_tool(function, recorder, timeout) for function in functions if not function["name"].startswith(HANDOFF_PREFIX))
+    handoffs = tuple(
+        Handoff(function["name"].removeprefix(HANDOFF_PREFIX), function.get("description", ""))
+        for function in functions
+        if function["name"].startswith(HANDOFF_PREFIX)
+    )
+    return Agent(name, spec["system"], tools, handoffs)
+
+
+def _specs(tools: object) -> list[Json]:
+    """Function specs, from a list of tools or names, or from such lists by agent."""
+    if isinstance(tools, dict):
+        return [spec for part in tools.values() for spec in _specs(part.get("tools", []) if isinstance(part, dict) else part)]
+    listed: Iterable[Any] = tools if isinstance(tools, list) else []
+    return [{"name": tool} if isinstance(tool, str) else tool.get("function", tool) for tool in listed]
+
+
+def _tool(function: Json, recorder: Recorder, timeout: float) -> AnyTool:
+    name = function["name"]
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+
+    async def run(context: ToolContext, arguments: Arguments) -> object:
+        return await recorder.run(name, context, arguments)
+
+    return Tool(name, function.get("description", ""), _arguments(name, schema), run, timeout)
+
+
+def _arguments(name: str, schema: Json) -> type[Arguments]:
+    """A class that takes what ``schema`` allows, as a tool's author would write it; identities stay refused as unknown."""
+    required = set(schema.get("required", []))
+    fields: dict[str, Any] = {
+        key: (_type(f"{name}_{key}", part), Field(... if key in required else None, **_constraints(part)))
+        for key, part in schema.get("properties", {}).items()
+        if key not in _IDENTITIES
+    }
+    return create_model(name, __base__=Arguments, **fields)
+
+
+def _type(name: str, schema: Json) -> Any:
+    if "enum" in schema:
+        return Literal[tuple(schema["enum"])]
+    if "anyOf" in schema:
+        return _union(_type(name, part) for part in schema["anyOf"])
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return _union(_type(name, {**schema, "type": one}) for one in kind)
+    if kind == "array":
+        return list[_type(name, schema.get("items", {}))]  # type: ignore[misc] - built at run time from the case
+    if kind == "object":
+        return _arguments(name, schema) if schema.get("properties") else Json
+    return _TYPES.get(kind, Any) if isinstance(kind, str) else Any
+
+
+def _union(types: Iterable[Any]) -> Any:
+    first, *others = types
+    for other in others:
+        first = first | other
+    return first
+
+
+def _constraints(schema: Json) -> Json:
+    return {_LIMITS[key]: value for key, value in schema.items() if key in _LIMITS}
+
+
+def _message(message: Json) -> Message:
+    match message["role"]:
+        case "user":
+            return User(message["content"])
+        case "system":
+            return System(message["content"])
+        case "tool":
+            return ToolResult(message["tool_call_id"], message["content"])
+        case _:
+            calls = (
+                ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+                for call in message.get("tool_calls") or ()
+            )
+            return Assistant(message.get("content") or "", tuple(calls))
+
+
+async def _behave(behaviour: Json) -> object:
+    await asyncio.sleep(behaviour.get("sleep_s", 0))
+    if "raise" in behaviour:
+        kind = getattr(builtins, behaviour["raise"], RuntimeError)
+        raise kind(behaviour.get("message", ""))
+    if "return_text_repeat" in behaviour:
+        text, times = behaviour["return_text_repeat"]
+        return text * times
+    return _python(behaviour["return_python"]) if "return_python" in behaviour else behaviour.get("return")
+
+
+def _python(value: object) -> object:
+    """``Decimal(1.50)`` and ``datetime(2025,10,1)`` in texts become such values."""
+    if isinstance(value, dict):
+        return {key: _python(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_python(part) for part in value]
+    written = re.fullmatch(r"(Decimal|datetime|date)\((.*)\)", value) if isinstance(value, str) else None
+    return _WRITTEN[written[1]](written[2].strip("'\"")) if written else value
+
+
+def _moment(parts: str) -> datetime:
+    return datetime(*(int(part) for part in parts.split(",")), tzinfo=UTC)  # type: ignore[misc, arg-type] - parts of a literal
+
+
+_WRITTEN: dict[str, Callable[[str], object]] = {
+    "Decimal": Decimal,
+    "datetime": _moment,
+    "date": lambda parts: _moment(parts).date(),
+}

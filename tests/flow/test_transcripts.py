@@ -1,0 +1,89 @@
+"""The agent-loop transcripts, replayed by the script that measures them; and the script's own eyes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = ROOT / "tests" / "cases" / "agent_loop"
+NAMES = sorted(path.stem for path in CASES.glob("*.json"))
+PENDING = {
+    "al-41-router-invalid-agent",
+    "al-43-router-prose",
+    "al-59-confirmation-refused",
+    "al-65-burst",
+}
+
+
+def evaluated(*arguments: str) -> dict:
+    command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "transcripts", "--json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module", params=["chat", "responses"])
+def report(request: pytest.FixtureRequest) -> dict:
+    return evaluated(str(CASES), "--api", request.param)
+
+
+def test_every_transcript_passes_in_both_apis(report: dict) -> None:
+    assert report["failed"] == []
+
+
+def test_only_cases_of_later_features_are_pending(report: dict) -> None:
+    assert set(report["pending"]) == PENDING
+    assert set(report["passed"]) == set(NAMES) - PENDING
+
+
+WRONG = [
+    ("al-01-plain-text", {"llm_requests": 2}),
+    ("al-01-plain-text", {"deliveries": 2}),
+    ("al-01-plain-text", {"max_wall_s": 0}),
+    ("al-01-plain-text", {"final": {"fallback": True}}),
+    ("al-03-sequential-chain", {"tool_runs": [{"name": "add_expense", "count": 2}]}),
+    ("al-03-sequential-chain", {"forbidden_tool_runs": ["add_expense"]}),
+    ("al-03-sequential-chain", {"forbidden_tool_runs_before_input": {"1": ["add_expense"]}}),
+    ("al-05-parallel-two", {"requests": [{"index": 1, "assert": [{"path": "messages[-1].content", "op": "eq", "value": 1}]}]}),
+    ("al-47-handoff-ping-pong", {"invariants": ["stable_prefix"]}),
+    ("al-49-handoff-plus-tool", {"active_agent": "finance"}),
+    ("al-53-usage-sum", {"usage": {"cached_tokens": 0}}),
+    ("al-61-markdown-to-whatsapp", {"each_delivery_max_len": 10}),
+]
+SHORT_SCRIPT = "a script too short"
+
+
+@pytest.fixture(scope="module")
+def reasons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Why each case failed, after its expectations were made wrong."""
+    folder = tmp_path_factory.mktemp("wrong")
+    for number, (name, wrong) in enumerate(WRONG):
+        case = json.loads((CASES / f"{name}.json").read_text("utf-8"))
+        case["id"], case["expect"] = str(number), case["expect"] | wrong
+        (folder / f"{number}.json").write_text(json.dumps(case), "utf-8")
+    short = json.loads((CASES / "al-03-sequential-chain.json").read_text("utf-8"))
+    short |= {"id": SHORT_SCRIPT, "script": short["script"][:-1], "expect": {}}
+    (folder / "short.json").write_text(json.dumps(short), "utf-8")
+    (folder / "unreadable.json").write_text(json.dumps({"id": "no case"}), "utf-8")
+    return {entry["name"]: entry["why"] for entry in evaluated(str(folder))["failed"]}
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_an_expectation_that_does_not_hold_is_reported_as_a_failure(reasons: dict[str, str], number: int) -> None:
+    assert str(number) in reasons
+
+
+def test_a_model_request_beyond_the_script_is_a_failure(reasons: dict[str, str]) -> None:
+    assert "more than the script" in reasons[SHORT_SCRIPT]
+
+
+def test_a_file_that_is_no_case_fails_alone(reasons: dict[str, str]) -> None:
+    assert "raised KeyError" in reasons["no case"]
+
+
+def test_a_directory_without_cases_is_an_error_not_a_success(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "transcripts", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2
