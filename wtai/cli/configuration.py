@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from wtai import __version__, failpoints, logs
 from wtai.cli.main import SharedOptions
 from wtai.db import sqlite
+from wtai.db.migrate import migrate
 from wtai.errors import EnvironmentProblem, WtaiError
 from wtai.secrets import create_key_file
 from wtai.settings import SECTIONS, Settings
@@ -74,6 +75,8 @@ def init(options: SharedOptions, force: bool) -> None:
         _make_directory(key_file.parent)
         create_key_file(key_file)
         click.echo(f"wrote  {key_file}  (keep a copy apart from the database)", err=True)
+    made = migrate(settings.database_path)
+    click.echo(f"{'wrote' if made else 'kept '}  {settings.database_path}", err=True)
 
 
 @click.command()
