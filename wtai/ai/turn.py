@@ -33,6 +33,7 @@ APOLOGIZE: Final = "apologize"
 """The kind of job that takes over from a dead turn; same payload."""
 
 _DRAFTS: Final = 3
+_NO_KEY_YET: Final = "missing_api_key"
 _TAKES_TURNS: Final = frozenset({State.PENDING, State.PROGRESS, State.WAITING_USER})
 _CALLS: Final = TypeAdapter(tuple[Call, ...])
 
@@ -66,7 +67,7 @@ class Turns:
         """Answer everything the person wrote since the last answer.
 
         A message that arrives meanwhile voids the draft, which is then made again with it; the third draft goes out as it is.
-        Retry while the model is unavailable.
+        Retry while the model is unavailable or has no key yet.
         """
         for draft in range(1, _DRAFTS + 1):
             owed = await self._read(job)
@@ -107,6 +108,8 @@ class Turns:
             raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
         except LlmRefused as exc:
             log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
+            if exc.code == _NO_KEY_YET:
+                raise Retry(str(exc)) from exc
             return AiResult(agent.name, exc.code, "", prompt_id(agent)), apology(owed.locale)
         await pass_failpoint("turn.after_model")
         answered = outcome.ending is Ending.ANSWERED
