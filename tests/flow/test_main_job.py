@@ -1,0 +1,252 @@
+"""The main job through the whole program: a message comes in, one right answer goes out, in order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.program import World, open_world, person
+from wtai.ai.texts import apology
+from wtai.simulator.model import ModelFault
+
+ANA, BIA = person(1), person(2)
+
+
+@pytest.fixture
+async def world(data_dir: Path) -> AsyncIterator[World]:
+    async with open_world(data_dir) as opened:
+        yield opened
+
+
+def says(text: str) -> dict[str, object]:
+    """A scripted model's answer."""
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"status": 200, "body": {"model": "scripted", "choices": [choice]}}
+
+
+async def test_a_message_is_answered_and_its_ticks_reach_read(world: World) -> None:
+    world.twilio.statuses = ("sent", "delivered", "read")
+    async with world.running():
+        assert (await world.say(ANA, "oi")).status == 200
+        assert await world.answers_to(ANA, 1) == ["eco: oi"]
+        await world.until(lambda: [row["status"] for row in world.outbound()] == ["read"])
+        await world.at_rest()
+    (sent,) = world.twilio.accepted
+    (row,) = world.outbound()
+    assert (sent.sid, sent.from_) == (row["provider_sid"], world.line.number)
+    assert f"m={row['public_id']}" in dict(sent.form)["StatusCallback"]
+
+
+async def test_an_answered_conversation_waits_for_the_user_and_every_transition_is_recorded(world: World) -> None:
+    async with world.running():
+        for number, text in enumerate(("oi", "tudo bem?"), 1):
+            await world.say(ANA, text)
+            await world.answers_to(ANA, number)
+    events = world.rows("SELECT from_state, to_state FROM conversation_events ORDER BY id")
+    assert [(event["from_state"], event["to_state"]) for event in events] == [
+        (None, "PENDING"),
+        ("PENDING", "PROGRESS"),
+        ("PROGRESS", "WAITING_USER"),
+        ("WAITING_USER", "PROGRESS"),
+        ("PROGRESS", "WAITING_USER"),
+    ]
+    assert world.value("SELECT state FROM conversations") == "WAITING_USER"
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [
+        ("location", {"Latitude": "-23.55", "Longitude": "-46.63", "Address": "Praça da Sé", "Label": "Sé", "Body": ""}),
+        ("button", {"ButtonText": "Sim", "ButtonPayload": "yes", "ButtonType": "QUICK_REPLY", "Body": "Sim"}),
+        ("list", {"ListId": "item-2", "ListTitle": "Pão francês", "Body": "Pão francês"}),
+        ("text", {"OriginalRepliedMessageSid": "SM" + "a" * 32, "OriginalRepliedMessageSender": "whatsapp:+551130000001"}),
+        ("text", {"ReferralSourceId": "123", "ReferralSourceType": "ad", "ReferralHeadline": "Promoção"}),
+        ("text", {"AFieldOfTomorrow": "um valor novo"}),
+    ],
+    ids=["location", "button", "list", "reply", "referral", "unknown field"],
+)
+async def test_each_kind_of_message_is_answered_and_kept_as_it_came(world: World, kind: str, extra: dict[str, str]) -> None:
+    async with world.running():
+        assert (await world.say(ANA, "oi", extra=tuple(extra.items()))).status == 200
+        await world.answers_to(ANA, 1)
+    (row,) = world.rows("SELECT kind, body, raw, details, quoted_sid FROM messages WHERE direction = 'inbound'")
+    assert row["kind"] == kind
+    assert row["body"] == extra.get("Body", "oi")
+    assert extra.items() <= dict(json.loads(row["raw"])).items()
+    assert row["quoted_sid"] == extra.get("OriginalRepliedMessageSid")
+    if kind != "text" or "ReferralHeadline" in extra:
+        assert row["details"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [("image/jpeg", "image"), ("audio/ogg", "audio"), ("application/pdf", "document"), ("text/vcard", "contact")],
+)
+async def test_an_attachment_is_answered_and_its_address_kept(world: World, content_type: str, kind: str) -> None:
+    async with world.running():
+        await world.say(ANA, "", media=[(content_type, b"conte\xc3\xbado")])
+        (answer,) = await world.answers_to(ANA, 1)
+    assert answer.startswith("eco: [")
+    assert world.value("SELECT kind FROM messages WHERE direction = 'inbound'") == kind
+    (media,) = world.rows("SELECT content_type, url FROM media")
+    assert media["content_type"] == content_type
+    assert media["url"].startswith(f"{world.twilio.url}/2010-04-01/Accounts/{world.line.account_sid}/")
+
+
+async def test_a_person_without_a_phone_number_is_answered_at_whatsapps_id_of_them(world: World) -> None:
+    nameless = "whatsapp:BR.1234567890123456"
+    async with world.running():
+        await world.say(nameless, "oi")
+        await world.say(nameless, "de novo")
+        await world.twilio.until(lambda: "de novo" in "".join(message.body for message in world.sent_to(nameless)))
+    assert world.value("SELECT count(*) FROM users") == 1
+    assert world.value("SELECT count(*) FROM conversations") == 1
+
+
+async def test_a_brazilian_number_with_and_without_the_ninth_digit_is_one_person_answered_where_they_wrote(world: World) -> None:
+    short = ANA.replace("+55119", "+5511")
+    hidden = {"extra": (("ExternalUserId", ""),)}
+    async with world.running():
+        await world.say(ANA, "com nove", **hidden)
+        assert await world.answers_to(ANA, 1) == ["eco: com nove"]
+        await world.say(short, "sem nove", **hidden)
+        assert await world.answers_to(short, 1) == ["eco: sem nove"]
+    assert world.value("SELECT count(*) FROM users") == 1
+
+
+async def test_two_owners_with_the_same_customer_do_not_see_each_other(data_dir: Path) -> None:
+    async with open_world(data_dir, owners=2) as world, world.running():
+        one, two = world.lines
+        await asyncio.gather(world.say(ANA, "sou da um", line=one), world.say(ANA, "sou da dois", line=two))
+        await world.answers_to(ANA, 2)
+        await world.say(ANA, "e agora?", line=one)
+        await world.answers_to(ANA, 3)
+        await world.at_rest()
+        sent = {(message.account, message.from_, message.body) for message in world.twilio.accepted}
+        assert sent == {
+            (one.account_sid, one.number, "eco: sou da um"),
+            (two.account_sid, two.number, "eco: sou da dois"),
+            (one.account_sid, one.number, "eco: e agora?"),
+        }
+        prompts = [json.dumps(request, ensure_ascii=False) for request in world.model.requests]
+        assert not [prompt for prompt in prompts if "sou da um" in prompt and "sou da dois" in prompt]
+        assert world.value("SELECT count(DISTINCT owner_id) FROM messages") == 2
+
+
+async def test_a_long_answer_goes_out_in_parts_in_order_and_the_next_answer_behind_them(world: World) -> None:
+    sentences = [f"Esta é a frase de número {number}, que tem a sua própria posição." for number in range(80)]
+    world.model.enqueue([says(" ".join(sentences)), says("curta")])
+    async with world.running():
+        await world.say(ANA, "conte tudo")
+        await world.twilio.until(lambda: "número 79" in "".join(message.body for message in world.sent_to(ANA)))
+        await world.say(ANA, "obrigada")
+        await world.twilio.until(lambda: world.sent_to(ANA)[-1].body == "curta")
+    *parts, last = [message.body for message in world.sent_to(ANA)]
+    assert (len(parts), last) == (4, "curta")
+    assert all(len(part) <= 1_500 and part.endswith(".") for part in parts)
+    assert " ".join(parts) == " ".join(sentences)
+
+
+async def test_markdown_of_the_model_arrives_in_whatsapps_own_formatting(world: World) -> None:
+    world.model.enqueue([says("# Preços\n\n**Pão**: [cardápio](https://padaria.example/c)\n* um\n* dois")])
+    async with world.running():
+        await world.say(ANA, "preços?")
+        (answer,) = await world.answers_to(ANA, 1)
+    assert answer == "*Preços*\n\n*Pão*: cardápio: https://padaria.example/c\n- um\n- dois"
+
+
+async def test_a_burst_is_answered_by_one_turn_that_covers_all_of_it(data_dir: Path) -> None:
+    async with open_world(data_dir, conversation={"burst_quiet_ms": 300}) as world, world.running():
+        for text in ("oi", "queria saber", "se abre domingo"):
+            await world.say(ANA, text)
+            await asyncio.sleep(0.1)
+        assert await world.answers_to(ANA, 1) == ["eco: oi | queria saber | se abre domingo"]
+        await world.at_rest()
+        assert len(world.twilio.accepted) == 1
+        assert len(world.model.requests) == 1
+
+
+async def test_a_message_during_the_model_call_voids_the_draft_and_one_answer_covers_both(world: World) -> None:
+    world.model.latency_seconds = 0.3
+    async with world.running():
+        await world.say(ANA, "primeira")
+        await world.until(lambda: world.model.counts.total() == 1)
+        await world.say(ANA, "segunda")
+        assert await world.answers_to(ANA, 1) == ["eco: primeira | segunda"]
+        await world.at_rest()
+    assert len(world.twilio.accepted) == 1
+    assert world.value("SELECT count(*) FROM ai_results") == 1
+
+
+async def test_who_never_stops_writing_gets_the_third_draft_and_then_the_rest(world: World) -> None:
+    world.model.latency_seconds = 0.25
+    async with world.running():
+        for number in range(1, 5):
+            await world.say(ANA, f"m{number}")
+            await world.until(lambda wanted=number: world.model.counts.total() >= wanted)
+        assert await world.answers_to(ANA, 2) == ["eco: m1 | m2 | m3", "eco: m4"]
+        await world.at_rest()
+        assert world.value("SELECT state FROM conversations") == "WAITING_USER"
+    assert [row["body"] for row in world.outbound()] == ["eco: m1 | m2 | m3", "eco: m4"]
+
+
+async def test_a_turn_waits_while_the_model_is_down_and_answers_once_it_is_back(world: World) -> None:
+    world.model.faults.arm(ModelFault.ERROR, times=4)
+    async with world.running():
+        await world.say(ANA, "oi")
+        assert await world.answers_to(ANA, 1) == ["eco: oi"]
+        await world.at_rest()
+    assert len(world.twilio.accepted) == 1
+
+
+async def test_a_model_that_stays_down_ends_in_the_fallback_text_once_and_the_next_message_is_answered(world: World) -> None:
+    world.model.faults.arm(ModelFault.ERROR, times=None)
+    async with world.running(worker={"max_attempts": 2}):
+        await world.say(ANA, "oi")
+        assert await world.answers_to(ANA, 1) == [apology("pt-BR")]
+        await world.at_rest()
+        world.model.faults.clear()
+        await world.say(ANA, "e agora?")
+        assert await world.answers_to(ANA, 2) == [apology("pt-BR"), "eco: e agora?"]
+    assert world.rows("SELECT outcome FROM ai_results ORDER BY id") == [{"outcome": "failed"}, {"outcome": "answered"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "invalid_api_key"), (429, "insufficient_quota"), (400, "context_length_exceeded")]
+)
+async def test_a_model_that_refuses_ends_in_the_fallback_text_at_once(world: World, status: int, code: str) -> None:
+    error = {"message": "no", "type": "invalid_request_error", "param": None, "code": code}
+    world.model.enqueue([{"status": status, "body": {"error": error}}], repeat_last=True)
+    async with world.running():
+        await world.say(ANA, "oi")
+        assert await world.answers_to(ANA, 1, seconds=3) == [apology("pt-BR")]
+        await world.at_rest()
+    assert world.value("SELECT outcome FROM ai_results") == code
+    assert len(world.twilio.accepted) == 1
+
+
+async def test_without_a_key_messages_are_kept_and_turns_wait_for_one(world: World) -> None:
+    async with world.running(openai={"base_url": "https://api.openai.com/v1", "api_key": None}):
+        assert (await world.say(ANA, "oi")).status == 200
+        await world.until(lambda: world.value("SELECT count(*) FROM jobs WHERE failures > 0") == 1)
+        assert not world.twilio.accepted
+    async with world.running():  # the operator has set one
+        assert await world.answers_to(ANA, 1) == ["eco: oi"]
+
+
+async def test_the_beginning_of_what_the_model_reads_stays_the_same_over_twenty_turns(world: World) -> None:
+    """Whole turns leave the window in blocks of eight, so that a provider's prefix cache holds from one turn to the next."""
+    async with world.running():
+        for number in range(20):
+            await world.say(ANA, f"pergunta {number}")
+            await world.answers_to(ANA, number + 1)
+    spoken = [json.dumps(request["messages"], ensure_ascii=False)[:-1] for request in world.model.requests]
+    tools = {json.dumps(request.get("tools")) for request in world.model.requests}
+    kept = [later.startswith(earlier) for earlier, later in pairwise(spoken)]
+    assert len(spoken) == 20
+    assert len(tools) == 1
+    assert kept.count(False) <= 1
+    assert "pergunta 18" in spoken[-1]
