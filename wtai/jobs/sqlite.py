@@ -29,6 +29,9 @@ _FIRST_READY = f"""
 SELECT {_COLUMNS} FROM jobs WHERE state = 'ready' AND owner_id = :owner_id ORDER BY priority DESC, run_at, id LIMIT :limit
 """  # noqa: S608 - constants only
 
+# A job whose worker died under it twice, and may die again.
+_FIRST_SUSPECT = f"SELECT {_COLUMNS} FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 1"  # noqa: S608
+
 _CLAIM = """
 UPDATE jobs SET state = 'running', attempt = :attempt, worker = :worker, lease_until = :lease_until, unique_key = NULL
 WHERE id = :id AND state = 'ready' AND attempt = :attempt - 1
@@ -63,6 +66,7 @@ class SqliteQueue:
         self._after_death = after_death or {}
         self._next_due: int | None = None
         self._last_owner = -1
+        self._held_back = False
 
     async def claim(self, limit: int) -> list[Job]:
         jobs, self._next_due = await self._database.system_write_relaxed(self._claim, limit)
@@ -92,19 +96,27 @@ class SqliteQueue:
         now = self._clock.now()
         tx.run("UPDATE jobs SET state = 'ready' WHERE state = 'scheduled' AND run_at <= :now", now=now)
         jobs: list[Job] = []
-        for owner_id, share in self._shares(tx, self._limit_beside_suspects(tx, limit)).items():
-            for row in tx.all(_FIRST_READY, owner_id=owner_id, limit=share):
-                job = Job(**{**dict(row), "attempt": row["attempt"] + 1})
-                if tx.run(_CLAIM, id=job.id, attempt=job.attempt, worker=self._worker, lease_until=now + self._lease_ms):
-                    jobs.append(job)
+        for row in self._candidates(tx, limit):
+            job = Job(**{**dict(row), "attempt": row["attempt"] + 1})
+            if tx.run(_CLAIM, id=job.id, attempt=job.attempt, worker=self._worker, lease_until=now + self._lease_ms):
+                jobs.append(job)
         due = tx.one("SELECT min(run_at) AS run_at FROM jobs WHERE state = 'scheduled'")
         if jobs:
             failpoint("claim.before_commit")
         return sorted(jobs, key=lambda job: job.id), due["run_at"] if due else None
 
+    def _candidates(self, tx: SystemTx, limit: int) -> Sequence[Row]:
+        """Ready jobs whose turn it is. A suspect runs alone: nothing beside it, and nothing before it from now on."""
+        suspects = tx.all(_FIRST_SUSPECT)
+        self._held_back = bool(suspects)
+        if suspects:
+            return () if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1") else suspects
+        shares = self._shares(tx, limit).items()
+        return [row for owner_id, share in shares for row in tx.all(_FIRST_READY, owner_id=owner_id, limit=share)]
+
     def _shares(self, tx: SystemTx, limit: int) -> dict[int, int]:
         """How many jobs each owner may start: one after the other, the higher priority first, then the owner least served."""
-        ready = self._ready_owners(tx) if limit else {}
+        ready = self._ready_owners(tx)
         if len(ready) > 1:
             served = {row["owner_id"]: row["n"] for row in tx.all(_RUNNING_BY_OWNER)}
             queue = [(-priority, served.get(owner, 0), place, owner) for place, (owner, priority) in enumerate(ready.items())]
@@ -125,16 +137,6 @@ class SqliteQueue:
             for row in tx.all(_READY_OWNERS, after=-1, limit=_OWNERS_PER_CLAIM - len(found)):
                 found.setdefault(row["id"], row["priority"])
         return found
-
-    def _limit_beside_suspects(self, tx: SystemTx, limit: int) -> int:
-        """A job whose worker died under it twice runs alone: nothing beside it, and nothing before it from now on."""
-        suspect = tx.one("SELECT id, state FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 1")
-        if suspect is None:
-            return limit
-        if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1"):
-            return 0
-        tx.run("UPDATE jobs SET run_at = 0, priority = 100 WHERE id = :id", id=suspect["id"])
-        return 1
 
     def _extend(self, tx: SystemTx, jobs: Sequence[Job]) -> list[Job]:
         until = self._clock.now() + self._lease_ms
@@ -158,6 +160,7 @@ class SqliteQueue:
                 self._promote(tx, job.owner_id, job.key)
             else:
                 lost.append(job)
+        self._wake_held_back(tx)
         return lost
 
     def _retry(self, tx: SystemTx, job: Job, run_at: int, error: str, counts: bool) -> bool:
@@ -190,6 +193,7 @@ class SqliteQueue:
         )
         if buried:
             self._succeed(tx, job)
+        self._wake_held_back(tx)
         return bool(buried)
 
     def _reap(self, tx: SystemTx, orphans: bool) -> int:
@@ -223,6 +227,10 @@ class SqliteQueue:
         if successor is not None:
             with suppress(GiveUp):  # a payload that nobody can read: the dead row is all that can be kept
                 enqueue(tx.for_owner(dead.owner_id), successor, dead.arguments(), key=dead.key, now=self._clock.now())
+
+    def _wake_held_back(self, tx: SystemTx) -> None:
+        if self._held_back:
+            tx.signal(CHANNEL)
 
     def _promote(self, tx: SystemTx, owner_id: int, key: str | None) -> None:
         if key is not None and tx.run(_PROMOTE, owner_id=owner_id, key=key, now=self._clock.now()):
