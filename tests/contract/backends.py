@@ -23,6 +23,22 @@ class Connect(Protocol):
     def __call__(self, worker: str, *, after_death: Mapping[str, str] | None = None) -> Queue: ...
 
 
+class Work:
+    """What the backend did, in a unit of its own that does not depend on the machine: steps of SQLite's virtual machine."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    def count(self) -> None:
+        """One more."""
+        self._steps += 1
+
+    def take(self) -> int:
+        """What was done since the last call."""
+        steps, self._steps = self._steps, 0
+        return steps
+
+
 @dataclass(frozen=True)
 class House:
     """A queue's surroundings: the database that jobs are enqueued in, the time, and its worker processes."""
@@ -30,6 +46,7 @@ class House:
     database: Database
     clock: ManualClock
     connect: Connect
+    work: Callable[[], AbstractAsyncContextManager[Work]]
 
     async def put(
         self,
@@ -78,8 +95,17 @@ async def sqlite(directory: Path) -> AsyncIterator[House]:
     def connect(worker: str, *, after_death: Mapping[str, str] | None = None) -> Queue:
         return SqliteQueue(database, clock, worker=worker, lease_ms=LEASE_MS, after_death=after_death)
 
+    @asynccontextmanager
+    async def work() -> AsyncIterator[Work]:
+        done = Work()
+        await database._writer.call(lambda connection: connection.set_progress_handler(done.count, 1))
+        try:
+            yield done
+        finally:
+            await database._writer.call(lambda connection: connection.set_progress_handler(None, 0))
+
     try:
-        yield House(database, clock, connect)
+        yield House(database, clock, connect, work)
     finally:
         await database.close()
 

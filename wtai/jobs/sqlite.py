@@ -26,7 +26,7 @@ FROM owner WHERE owner.id IS NOT NULL
 """
 
 _FIRST_READY = f"""
-SELECT {_COLUMNS} FROM jobs WHERE state = 'ready' AND owner_id = :owner_id ORDER BY priority DESC, run_at, id LIMIT :limit
+SELECT {_COLUMNS} FROM jobs WHERE state = 'ready' AND owner_id = :owner_id AND priority = :priority ORDER BY run_at, id LIMIT :limit
 """  # noqa: S608 - constants only
 
 # A job whose worker died under it twice, and may die again.
@@ -96,14 +96,19 @@ class SqliteQueue:
         now = self._clock.now()
         tx.run("UPDATE jobs SET state = 'ready' WHERE state = 'scheduled' AND run_at <= :now", now=now)
         jobs: list[Job] = []
-        for row in self._candidates(tx, limit):
-            job = Job(**{**dict(row), "attempt": row["attempt"] + 1})
-            if tx.run(_CLAIM, id=job.id, attempt=job.attempt, worker=self._worker, lease_until=now + self._lease_ms):
-                jobs.append(job)
-        due = tx.one("SELECT min(run_at) AS run_at FROM jobs WHERE state = 'scheduled'")
+        while len(jobs) < limit:
+            due = [Job(**{**dict(row), "attempt": row["attempt"] + 1}) for row in self._candidates(tx, limit - len(jobs))]
+            claimed = [job for job in due if self._lease(tx, job, now)]
+            if not claimed:
+                break
+            jobs += claimed  # an owner may have fewer than its share: what is left is shared again
+        scheduled = tx.one("SELECT min(run_at) AS run_at FROM jobs WHERE state = 'scheduled'")
         if jobs:
             failpoint("claim.before_commit")
-        return sorted(jobs, key=lambda job: job.id), due["run_at"] if due else None
+        return sorted(jobs, key=lambda job: job.id), scheduled["run_at"] if scheduled else None
+
+    def _lease(self, tx: SystemTx, job: Job, now: int) -> bool:
+        return bool(tx.run(_CLAIM, id=job.id, attempt=job.attempt, worker=self._worker, lease_until=now + self._lease_ms))
 
     def _candidates(self, tx: SystemTx, limit: int) -> Sequence[Row]:
         """Ready jobs whose turn it is. A suspect runs alone: nothing beside it, and nothing before it from now on."""
@@ -111,24 +116,27 @@ class SqliteQueue:
         self._held_back = bool(suspects)
         if suspects:
             return () if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1") else suspects
-        shares = self._shares(tx, limit).items()
-        return [row for owner_id, share in shares for row in tx.all(_FIRST_READY, owner_id=owner_id, limit=share)]
-
-    def _shares(self, tx: SystemTx, limit: int) -> dict[int, int]:
-        """How many jobs each owner may start: one after the other, the higher priority first, then the owner least served."""
         ready = self._ready_owners(tx)
-        if len(ready) > 1:
-            served = {row["owner_id"]: row["n"] for row in tx.all(_RUNNING_BY_OWNER)}
-            queue = [(-priority, served.get(owner, 0), place, owner) for place, (owner, priority) in enumerate(ready.items())]
-            heapify(queue)
-            shares = dict.fromkeys(ready, 0)
-            for _ in range(limit):
-                priority, running, place, owner = queue[0]
-                shares[owner] += 1
-                self._last_owner = owner
-                heapreplace(queue, (priority, running + 1, place, owner))
-            return {owner: share for owner, share in shares.items() if share}
-        return dict.fromkeys(ready, limit)
+        return [
+            row
+            for owner_id, share in self._shares(tx, ready, limit).items()
+            for row in tx.all(_FIRST_READY, owner_id=owner_id, priority=ready[owner_id], limit=share)
+        ]
+
+    def _shares(self, tx: SystemTx, ready: dict[int, int], limit: int) -> dict[int, int]:
+        """How many jobs each owner may start: one after the other, the higher priority first, then the owner least served."""
+        if len(ready) < 2:
+            return dict.fromkeys(ready, limit)
+        served = {row["owner_id"]: row["n"] for row in tx.all(_RUNNING_BY_OWNER)}
+        queue = [(-priority, served.get(owner, 0), place, owner) for place, (owner, priority) in enumerate(ready.items())]
+        heapify(queue)
+        shares: dict[int, int] = {}
+        for _ in range(limit):
+            priority, running, place, owner = queue[0]
+            shares[owner] = shares.get(owner, 0) + 1
+            self._last_owner = owner
+            heapreplace(queue, (priority, running + 1, place, owner))
+        return shares
 
     def _ready_owners(self, tx: SystemTx) -> dict[int, int]:
         """Owners with ready jobs and their highest priority: a window that begins behind the owner served last."""
