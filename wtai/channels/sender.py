@@ -69,25 +69,26 @@ class Sender:
             await pass_failpoint("send.after_commit")
 
     async def _find_out(self, job: Job, message: OutboundMessage) -> None:
-        """One match that is nobody else's is this message; none, twice, and it is sent again, once; else it stays unknown."""
+        """One match that can be nobody else's is this message; none, twice, and it is sent again, once; else it stays unknown."""
         account, channel = await self._way(job, message)
         since = (message.sending_at or 0) - _CLOCKS_APART_MS
         try:
-            listed = await channel.listing(account, message.sender, message.recipient, since)
+            listings = await channel.listing(account, message.sender, message.recipient, since)
         except SendError as exc:
             if job.failures + 1 >= _LISTING_TRIES:
                 log.error("send.stays_unknown", message=message.public_id, reason=f"no listing: {exc}")  # noqa: TRY400
                 return
             raise Retry("the provider's listing fails", delay_ms=self._reconcile_ms) from exc
-        alike = [found.provider_sid for found in listed if found.body == message.body]
-        matches = await self._database.read(job.owner_id, outbox.unclaimed, alike)
-        if len(matches) == 1:
-            log.info("send.adopted", message=message.public_id)
-            await self._database.write(job.owner_id, outbox.accepted, message.id, matches[0], now=self._clock.now())
-        elif matches:
-            log.error("send.stays_unknown", message=message.public_id, reason="several messages match")
-        else:
-            await self._absent(job, message)
+        alike = [listed.provider_sid for listed in listings if listed.body == message.body]
+        found = await self._database.read(job.owner_id, outbox.candidates, message, alike, since - _CLOCKS_APART_MS)
+        match found.provider_sids:
+            case ():
+                await self._absent(job, message)
+            case (sid,) if not found.rival:
+                log.info("send.adopted", message=message.public_id)
+                await self._database.write(job.owner_id, outbox.accepted, message.id, sid, now=self._clock.now())
+            case _:
+                log.error("send.stays_unknown", message=message.public_id, reason="what matches may be another message")
 
     async def _absent(self, job: Job, message: OutboundMessage) -> None:
         verdict = await self._database.write(

@@ -124,9 +124,18 @@ def absent(tx: OwnerTx, message_id: int, *, apart_ms: int, now: int) -> Absence:
     return Absence.RESEND
 
 
-def unclaimed(tx: OwnerTx, provider_sids: Sequence[str]) -> list[str]:
-    """Those of the provider's ids that belong to no message of ours yet."""
-    return [sid for sid in provider_sids if not store.has_message(tx, sid)]
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The provider's ids that ``message`` may have; with a rival they may as well be that one's."""
+
+    provider_sids: tuple[str, ...]
+    rival: bool
+
+
+def candidates(tx: OwnerTx, message: OutboundMessage, provider_sids: Sequence[str], since: int) -> Candidates:
+    """Those of the listed ids that belong to no message of ours yet, and whether another one since then may claim them too."""
+    free = tuple(sid for sid in provider_sids if not store.has_message(tx, sid))
+    return Candidates(free, store.has_rival(tx, message, since))
 
 
 def update_status(tx: OwnerTx, update: StatusUpdate, *, now: int) -> bool:

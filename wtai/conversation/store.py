@@ -295,6 +295,23 @@ def set_status(
     )
 
 
+def has_rival(tx: OwnerTx, message: OutboundMessage, since: int) -> bool:
+    """Whether another message of the same words between the same addresses, called for since then, has an unknown outcome."""
+    found = tx.one(
+        """
+        SELECT 1 FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
+        WHERE m.owner_id = :owner AND m.status = 'unknown' AND m.provider_sid IS NULL AND m.id <> :id AND m.body = :body
+            AND m.sending_at >= :since AND c.address = :sender AND c.user_address = :recipient
+        """,
+        id=message.id,
+        body=message.body,
+        since=since,
+        sender=message.sender,
+        recipient=message.recipient,
+    )
+    return found is not None
+
+
 def count_poll(tx: OwnerTx, message_id: int, *, now: int) -> None:
     """The provider's listing did not have the message."""
     tx.run("UPDATE messages SET polls = polls + 1, polled_at = :now WHERE owner_id = :owner AND id = :id", id=message_id, now=now)
