@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tests.faults.ledger import judge
 from tests.program import World, open_world, person
 from wtai.ai.texts import apology
 from wtai.simulator.model import ModelFault
@@ -250,3 +252,34 @@ async def test_the_beginning_of_what_the_model_reads_stays_the_same_over_twenty_
     assert len(tools) == 1
     assert kept.count(False) <= 1
     assert "pergunta 18" in spoken[-1]
+
+
+async def test_a_thousand_messages_posted_twice_and_out_of_order_are_stored_and_answered_once_and_in_order(
+    data_dir: Path, free_port: int
+) -> None:
+    people = [person(number) for number in range(50)]
+    posts = [(people[number % 50], f"t{number:04}", f"SM{number:032x}") for number in range(1_000)] * 2
+    random.Random(7).shuffle(posts)
+    gate = asyncio.Semaphore(48)
+    async with open_world(data_dir) as world, world.process(free_port):
+
+        async def post(from_: str, text: str, sid: str) -> int:
+            async with gate:
+                return (await world.say(from_, text, sid=sid)).status
+
+        assert set(await asyncio.gather(*(post(*one) for one in posts))) == {200}
+        await world.at_rest(seconds=40)
+        stored = world.rows(
+            """SELECT user_address AS who, body FROM messages m JOIN conversations c ON c.id = m.conversation_id
+            WHERE direction = 'inbound' ORDER BY m.id"""
+        )
+        heard = {who: [row["body"] for row in stored if row["who"] == who] for who in people}
+        verdict = judge(heard, world.twilio.accepted)
+        assert len(stored) == 1_000
+        assert (verdict.broken, verdict.apologized, verdict.answered) == ({}, [], 1_000)
+        twice = """SELECT m.id FROM messages m LEFT JOIN ai_results r ON r.conversation_id = m.conversation_id
+            AND m.id <= r.through_message_id AND m.id > (SELECT coalesce(max(through_message_id), 0) FROM ai_results e
+            WHERE e.conversation_id = m.conversation_id AND e.through_message_id < r.through_message_id)
+            WHERE m.direction = 'inbound' GROUP BY m.id HAVING count(r.id) <> 1"""
+        assert world.rows(twice) == []
+        assert {row["status"] for row in world.outbound()} <= {"sent", "delivered"}
