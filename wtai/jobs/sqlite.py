@@ -26,7 +26,8 @@ FROM owner WHERE owner.id IS NOT NULL
 """
 
 _FIRST_READY = f"""
-SELECT {_COLUMNS} FROM jobs WHERE state = 'ready' AND owner_id = :owner_id AND priority = :priority ORDER BY run_at, id LIMIT :limit
+SELECT {_COLUMNS} FROM jobs
+WHERE state = 'ready' AND owner_id = :owner_id AND priority = :priority ORDER BY run_at, id LIMIT :limit
 """  # noqa: S608 - constants only
 
 # A job whose worker died under it twice, and may die again.
