@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -16,6 +17,9 @@ from wtai.jobs.queue import Job, Queue
 
 log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
+_Claim = tuple[int, int]
+"""A job's id and attempt: a lost job may be claimed again while its lost run still ends."""
+_Move = Callable[[], Awaitable[bool]]
 
 _CLAIM_BATCH: Final = 16
 _POLL_SECONDS: Final = 0.5
@@ -47,11 +51,13 @@ class Worker:
         self._concurrency = concurrency
         self._lease_seconds = lease_ms / 1000
         self._grace_seconds = grace_seconds
-        self._running: dict[int, tuple[Job, asyncio.Task[None]]] = {}
+        self._held: dict[_Claim, Job] = {}
+        self._handling: dict[_Claim, asyncio.Task[None]] = {}
         self._done: list[Job] = []
         self._settling = asyncio.Event()
         self._freed = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._drained = False
 
     def stop(self) -> None:
         """Claim no more; let :meth:`run` end."""
@@ -68,16 +74,17 @@ class Worker:
                 log.info("worker.started", rescued=rescued)
                 break
         async with asyncio.TaskGroup() as group:
-            background = [group.create_task(self._keep_leases()), group.create_task(self._settle_completed())]
+            leases = group.create_task(self._keep_leases())
+            group.create_task(self._settle_completed())
             await self._dispatch(group)
             await self._drain()
-            for task in background:
-                task.cancel()
-        await self._complete_batch()
+            leases.cancel()
+            self._drained = True
+            self._settling.set()
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping.is_set():
-            free = self._concurrency - len(self._running)
+            free = self._concurrency - len(self._handling)
             if free <= 0:
                 self._freed.clear()
                 await self._either(self._freed.wait())
@@ -91,57 +98,71 @@ class Worker:
             if jobs:
                 await pass_failpoint("claim.after_commit")
             for job in jobs:
-                self._running[job.id] = (job, group.create_task(self._run_one(job), name=f"job.{job.kind}.{job.id}"))
+                self._start(job, group)
             if not jobs:
                 await self._either(self._queue.wait(_POLL_SECONDS))
 
-    async def _run_one(self, job: Job) -> None:
+    def _start(self, job: Job, group: asyncio.TaskGroup) -> None:
+        for (other, _), lost in self._handling.items():
+            if other == job.id:
+                lost.cancel()
+        claim = (job.id, job.attempt)
+        self._held[claim] = job
+        self._handling[claim] = group.create_task(self._run_one(job, claim), name=f"job.{job.kind}.{job.id}")
+
+    async def _run_one(self, job: Job, claim: _Claim) -> None:
+        """Handle a job and settle it. Its lease is renewed until then; only its handler is ever cancelled."""
         structlog.contextvars.bind_contextvars(job=job.id, kind=job.kind)
         try:
-            await self._handle(job)
+            move = await self._handle(job)
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 log.warning("job.lost", attempt=job.attempt)
+                del self._held[claim]
                 return
-            await self._settle(lambda: self._queue.retry(job, run_at=self._clock.now(), error="stopped", counts=False))
+            move = partial(self._queue.retry, job, run_at=self._clock.now(), error="stopped", counts=False)
         finally:
-            del self._running[job.id]
+            del self._handling[claim]
             self._freed.set()
+        if move is None:
+            self._done.append(job)
+            self._settling.set()
+            return
+        if await self._settle(move) is False:
+            log.warning("job.lost", attempt=job.attempt)
+        del self._held[claim]
 
-    async def _handle(self, job: Job) -> None:
+    async def _handle(self, job: Job) -> _Move | None:
+        """Run the handler; returns the move that settles the job, None if it is done."""
         kind = self._kinds.get(job.kind)
         try:
             await (kind.handle(job) if kind else _refuse(job))
         except GiveUp as exc:
-            await self._bury(job, str(exc))
+            return self._burial(job, str(exc))
         except Retry as exc:
-            await self._again(job, kind, str(exc), delay_ms=exc.delay_ms, counts=exc.counts)
+            return self._again(job, kind, str(exc), delay_ms=exc.delay_ms, counts=exc.counts)
         except StorageUnavailable as exc:
-            await self._again(job, kind, str(exc), delay_ms=None, counts=False)
+            return self._again(job, kind, str(exc), delay_ms=None, counts=False)
         except Exception as exc:
             log.exception("job.failed", attempt=job.attempt)
-            await self._again(job, kind, f"{type(exc).__name__} (see the log)", delay_ms=None, counts=True)
-        else:
-            self._done.append(job)
-            self._settling.set()
+            return self._again(job, kind, f"{type(exc).__name__} (see the log)", delay_ms=None, counts=True)
+        return None
 
-    async def _again(self, job: Job, kind: JobKind | None, reason: str, *, delay_ms: int | None, counts: bool) -> None:
+    def _again(self, job: Job, kind: JobKind | None, reason: str, *, delay_ms: int | None, counts: bool) -> _Move:
         if counts and kind is not None and job.failures + 1 >= kind.max_attempts:
-            await self._bury(job, reason)
-            return
+            return self._burial(job, reason)
         if delay_ms is None:
             delay_ms = backoff_ms(job.failures)
-        run_at = self._clock.now() + delay_ms
         log.info("job.retry", reason=reason, delay_ms=delay_ms)
-        await self._settle(lambda: self._queue.retry(job, run_at=run_at, error=reason, counts=counts))
+        return partial(self._queue.retry, job, run_at=self._clock.now() + delay_ms, error=reason, counts=counts)
 
-    async def _bury(self, job: Job, reason: str) -> None:
+    def _burial(self, job: Job, reason: str) -> _Move:
         log.error("job.dead", reason=reason, attempt=job.attempt)
-        await self._settle(lambda: self._queue.bury(job, reason))
+        return partial(self._queue.bury, job, reason)
 
     async def _settle_completed(self) -> None:
         """Complete finished jobs together: what finished while the last commit ran shares the next one."""
-        while True:
+        while self._done or not self._drained:
             await self._settling.wait()
             self._settling.clear()
             await self._complete_batch()
@@ -152,15 +173,17 @@ class Worker:
             return
         for job in await self._settle(lambda: self._queue.complete(batch)) or ():
             log.warning("job.lost", job=job.id, kind=job.kind, attempt=job.attempt)
+        for job in batch:
+            del self._held[job.id, job.attempt]
 
     async def _settle(self, write: Callable[[], Awaitable[_T]]) -> _T | None:
-        """Write until it is written: an outcome that is not recorded would run the job again."""
+        """Write until it is written: an outcome that is not recorded would run the job again. None if the worker ends before."""
         while True:
             try:
                 return await write()
             except StorageUnavailable as exc:
                 log.warning("worker.settle_failed", error=str(exc))
-                if self._stopping.is_set():
+                if self._drained:
                     return None
                 await asyncio.sleep(_POLL_SECONDS)
 
@@ -171,7 +194,7 @@ class Worker:
             await asyncio.sleep(self._lease_seconds / 3)
             jumped = abs((self._clock.now() - wall) / 1000 - (self._clock.monotonic() - steady)) > _CLOCK_JUMP_SECONDS
             wall, steady = self._clock.now(), self._clock.monotonic()
-            held = [job for job, _ in self._running.values()]
+            held = list(self._held.values())
             try:
                 lost = await self._queue.extend(held)
                 renewed = self._clock.monotonic()
@@ -180,19 +203,19 @@ class Worker:
             except StorageUnavailable:
                 lost = held if self._clock.monotonic() - renewed > self._lease_seconds else []
             for job in lost:
-                entry = self._running.get(job.id)
-                if entry is not None and entry[0].attempt == job.attempt:
-                    entry[1].cancel()
+                handling = self._handling.get((job.id, job.attempt))
+                if handling is not None:
+                    handling.cancel()
 
     async def _drain(self) -> None:
-        log.info("worker.draining", running=len(self._running))
-        tasks = [task for _, task in self._running.values()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._grace_seconds)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        log.info("worker.draining", running=len(self._handling))
+        if self._handling:
+            await asyncio.wait(self._handling.values(), timeout=self._grace_seconds)
+        late = list(self._handling.values())
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
 
     async def _either(self, waiting: Awaitable[object]) -> None:
         """Wait for ``waiting`` or for the order to stop."""
