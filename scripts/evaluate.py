@@ -29,7 +29,8 @@ def main() -> int:
     options = parser.parse_args()
     # Reports go to stdout; what the program logs meanwhile must not mix with them.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    return MEASUREMENTS[options.measurement].main(options)
+    status: int = MEASUREMENTS[options.measurement].main(options)
+    return status
 
 
 if __name__ == "__main__":

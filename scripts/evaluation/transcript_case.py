@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import GenericAlias
 from typing import Any, Literal
 
 from pydantic import Field, create_model
@@ -145,7 +146,7 @@ def _type(name: str, schema: Json) -> Any:
     if isinstance(kind, list):
         return _union(_type(name, {**schema, "type": one}) for one in kind)
     if kind == "array":
-        return list[_type(name, schema.get("items", {}))]  # type: ignore[misc] - built at run time from the case
+        return GenericAlias(list, (_type(name, schema.get("items", {})),))
     if kind == "object":
         return _arguments(name, schema) if schema.get("properties") else Json
     return _TYPES.get(kind, Any) if isinstance(kind, str) else Any
@@ -200,7 +201,9 @@ def _python(value: object) -> object:
 
 
 def _moment(parts: str) -> datetime:
-    return datetime(*(int(part) for part in parts.split(",")), tzinfo=UTC)  # type: ignore[misc, arg-type] - parts of a literal
+    year, month, day, *clock = (int(part) for part in parts.split(","))
+    hour, minute, second = (*clock, 0, 0, 0)[:3]
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 _WRITTEN: dict[str, Callable[[str], object]] = {

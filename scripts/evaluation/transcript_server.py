@@ -81,7 +81,8 @@ async def serving(server: ScriptedServer, api: str) -> AsyncIterator[str]:
 
 def assembled(chunks: list[Json]) -> Json:
     """The completion that a stream of chunks adds up to; tool calls by index."""
-    content, calls, finish, usage = "", {}, None, None
+    calls: dict[int, Json] = {}
+    content, finish, usage = "", None, None
     for chunk in chunks:
         usage = chunk.get("usage") or usage
         for choice in chunk.get("choices", []):

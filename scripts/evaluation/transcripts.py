@@ -19,7 +19,7 @@ from wtai.ai.agent import Agent
 from wtai.ai.history import window
 from wtai.ai.llm import Assistant, Llm, Message, Usage, User
 from wtai.ai.loop import Ending, run
-from wtai.ai.openai import OpenAiLlm
+from wtai.ai.openai import Api, OpenAiLlm
 from wtai.ai.texts import apology
 from wtai.conversation.whatsapp import split, to_whatsapp
 from wtai.errors import LlmError
@@ -101,7 +101,7 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-async def replay_all(cases: list[Json], api: str) -> Report:
+async def replay_all(cases: list[Json], api: Api) -> Report:
     """One case after the other: some measure time."""
     report = Report()
     for case in cases:
@@ -134,13 +134,13 @@ def _missing(case: Json) -> str:
     return ""
 
 
-async def _replay(case: Json, api: str) -> Observed:
+async def _replay(case: Json, api: Api) -> Observed:
     server = ScriptedServer(case["script"], api=api, repeat_last=case.get("script_exhausted") == "repeat_last")
     identities = {key: value for key, value in case.get("context", {}).items() if key.endswith("_id")}
     recorder = Recorder(identities, case.get("tool_behaviours", {}))
     async with serving(server, api) as base_url:
         timeout = case.get("config", {}).get("llm_timeout_s", 30)
-        llm = OpenAiLlm(base_url=base_url, api_key="sk-scripted", api=api, model="fake-model", timeout_seconds=timeout)  # type: ignore[arg-type] - argparse chose it
+        llm = OpenAiLlm(base_url=base_url, api_key="sk-scripted", api=api, model="fake-model", timeout_seconds=timeout)
         conversation = _Conversation(llm, agents(case, recorder), recorder, case, case["start_agent"], history(case))
         started = time.monotonic()
         try:
