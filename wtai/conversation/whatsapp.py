@@ -1,8 +1,7 @@
 """Text as WhatsApp shows it: its own formatting instead of Markdown, in parts that the channel accepts. Pure.
 
 WhatsApp knows ``*bold*``, ``_italic_``, ``~strike~``, ```` ```code``` ````, ```code```, ``- `` lists, ``> `` quotes, and nothing
-else (https://faq.whatsapp.com/539178204879377). Twilio refuses a body of more than 1,600 characters (error 21617), counted in
-UTF-16 units.
+else (https://faq.whatsapp.com/539178204879377). A part holds at most 1,600 characters, counted in UTF-16 units.
 """
 
 import re
