@@ -1,0 +1,1 @@
+"""The benchmarks of ``bench.py``: each measures one thing and its ceiling in the same run."""
