@@ -41,6 +41,10 @@ Role = Literal["all", "web", "worker"]
 _SEND_ATTEMPTS = 20
 """Throttled sends wait for hours rather than fail: Twilio's own queue holds messages for four."""
 
+_REQUEST_GRACE_SECONDS = 1.5
+"""A request takes milliseconds; one that hangs must not eat up the time in which the service manager expects the end. aiohttp
+waits this long twice, by default 60 seconds each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -165,7 +169,7 @@ def _local_url(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def _listening(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_REQUEST_GRACE_SECONDS)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
