@@ -83,13 +83,16 @@ async def test_a_message_that_was_not_accepted_is_sent_again_after_two_listings_
     assert len(world.twilio.accepted) == 1
 
 
-async def test_a_message_is_sent_again_only_once_and_then_stays_unknown(world: World) -> None:
+async def test_a_message_is_sent_again_only_once_and_then_stays_unknown_which_the_log_says(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.twilio.faults.arm(TwilioFault.ERROR_BEFORE, times=2)
     async with world.running():
         await world.say(ANA, "oi")
         await world.until(lambda: listings(world) == 4)
         await world.at_rest()
         assert statuses(world) == ["unknown"]
+        assert "send.stays_unknown" in capsys.readouterr().out
         await world.say(ANA, "ainda aí?")
         await world.answers_to(ANA, 1)
     assert [message.body for message in world.twilio.accepted] == ["eco: ainda aí?"]

@@ -99,6 +99,8 @@ class Sender:
         if verdict is outbox.Absence.RESEND:
             log.warning("send.again", message=message.public_id)
             raise Retry("the provider never had it", delay_ms=0, counts=False)
+        if verdict is outbox.Absence.GIVE_UP:
+            log.error("send.stays_unknown", message=message.public_id, reason="not listed, sent again, and not listed again")
 
     async def _way(self, job: Job, message: OutboundMessage) -> tuple[Account, Channel]:
         channel = self._channels.get(message.channel)

@@ -48,6 +48,8 @@ class Absence(Enum):
     ASK_AGAIN = auto()
     RESEND = auto()
     GIVE_UP = auto()
+    SETTLED = auto()
+    """A callback has told meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def absent(tx: OwnerTx, message_id: int, *, apart_ms: int, now: int) -> Absence:
     """The provider's listing did not have the message. After two such listings ``apart_ms`` apart it is sent again, once."""
     message = store.outbound(tx, message_id)
     if message is None or message.status is not Status.UNKNOWN:
-        return Absence.GIVE_UP
+        return Absence.SETTLED
     if message.polled_at is not None and now - message.polled_at < apart_ms:
         return Absence.ASK_AGAIN
     store.count_poll(tx, message_id, now=now)
