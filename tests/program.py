@@ -130,6 +130,12 @@ class World:
         self._processes.append(process)
         return process
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a ``wtai`` command on this data directory. Raises CalledProcessError unless it exits with 0."""
+        command = [sys.executable, "-m", "wtai", "--data-dir", str(self.data_dir), *arguments]
+        environment = _outside() | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+
     async def say(self, from_: str, text: str, *, line: Line | None = None, **options: Any) -> WebhookResult:
         """A customer writes; returns how the webhook was answered. ``options`` are those of ``FakeTwilio.send``."""
         return await self.twilio.send(from_, (line or self.line).number, text, **options)
@@ -224,8 +230,7 @@ class Process:
     def __init__(self, data_dir: Path, environment: Mapping[str, str], prefix: tuple[str, ...] = ()) -> None:
         self.log_file = data_dir / "wtai.log"
         self._command = [*prefix, sys.executable, "-m", "wtai", "run", "--data-dir", str(data_dir)]
-        outside = {name: value for name, value in os.environ.items() if not name.startswith("WTAI_")}
-        self._environment = {**outside, "PYTHONPATH": str(ROOT), **environment}
+        self._environment = {**_outside(), "PYTHONPATH": str(ROOT), **environment}
         self._popen: subprocess.Popen[bytes] | None = None
         self._started_at = 0
 
@@ -274,3 +279,8 @@ class Process:
         if self._popen is None:
             raise RuntimeError("the process was not started")
         return self._popen.returncode
+
+
+def _outside() -> dict[str, str]:
+    """The environment without the settings of whoever runs the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WTAI_")}
