@@ -34,6 +34,19 @@ def run(options: SharedOptions, host: str | None, port: int | None, role: Role) 
     start_loop(serve(settings, role=role, on_ready=on_ready))
 
 
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port of the program; 0 takes a free one.")
+@click.pass_obj
+def dev(options: SharedOptions, port: int | None) -> None:
+    """Start the service with simulated Twilio and model; SIGTERM or Ctrl-C ends it.
+
+    Needs no keys. The data are thrown away unless --data-dir names a folder for them.
+    """
+    from wtai.cli.development import develop_until_stopped  # the fakes have no place in the memory of `run`
+
+    develop_until_stopped(options, port, start_loop)
+
+
 def announce(settings: Settings, program: Running) -> None:
     """Say what runs where, for a person who reads the first lines of the log."""
     versions = f"Python {platform.python_version()} · SQLite {driver.sqlite_version} ({DRIVER})"
