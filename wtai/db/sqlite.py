@@ -8,8 +8,8 @@ an fsync, however many units share it.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -48,6 +48,23 @@ _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 _CHECKPOINT_SECONDS = 1.0
+_STORAGE_FAULTS: Final = frozenset(
+    {
+        driver.SQLITE_BUSY,
+        driver.SQLITE_LOCKED,
+        driver.SQLITE_NOMEM,
+        driver.SQLITE_READONLY,
+        driver.SQLITE_INTERRUPT,
+        driver.SQLITE_IOERR,
+        driver.SQLITE_CORRUPT,
+        driver.SQLITE_FULL,
+        driver.SQLITE_CANTOPEN,
+        driver.SQLITE_PROTOCOL,
+        driver.SQLITE_NOTADB,
+    }
+)
+"""Primary result codes (sqlite.org/rescode.html) for which no statement is to blame. The driver raises OperationalError for some
+of them and for wrong statements alike."""
 _MEND = "pip install pysqlite3, or use a Python whose sqlite3 is 3.51.3 or newer and loads extensions"
 
 
@@ -139,6 +156,7 @@ class _Unit:
 class _Outcome:
     result: Any = None
     error: BaseException | None = None
+    signals: set[str] = field(default_factory=set)
 
 
 class SqliteDatabase:
@@ -175,17 +193,19 @@ class SqliteDatabase:
         return cls(path, opened[0], opened[2:], opened[1])
 
     async def close(self) -> None:
-        """Commit what is pending, checkpoint, and end every thread."""
-        self._closed = True
-        self._wanted.set()
-        await self._committing
-        self._checkpointing.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._checkpointing
-        for reader in self._readers:
-            await reader.close()
-        await self._checkpointer.close()
-        await self._writer.close()
+        """Commit what is pending, checkpoint, and end every thread; a cancelled caller is told once that is done."""
+        await _to_its_end(asyncio.ensure_future(self._close()))
+
+    async def _close(self) -> None:
+        async with AsyncExitStack() as stack:
+            for thread in (self._writer, self._checkpointer, *self._readers):
+                stack.push_async_callback(thread.close)
+            self._closed = True
+            self._wanted.set()
+            await self._committing
+            self._checkpointing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._checkpointing
 
     async def write(self, owner_id: int, work: Callable[Concatenate[OwnerTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._submit(lambda tx: work(tx.for_owner(owner_id), *args, **kwargs), durable=True)
@@ -222,12 +242,17 @@ class SqliteDatabase:
 
     async def _snapshot(self, work: Callable[[SystemTx], T]) -> T:
         reader = await self._idle_readers.get()
+        if self._closed:
+            self._idle_readers.put_nowait(reader)  # the next one who waits is to be told, too
+            raise StorageUnavailable("the database is closing; nothing was read")
         reading = asyncio.ensure_future(reader.call(_read_once, work))
         reading.add_done_callback(lambda _: self._idle_readers.put_nowait(reader))
         try:
             return await asyncio.shield(reading)
-        except driver.OperationalError as exc:
-            raise StorageUnavailable(f"cannot read the database now: {exc}") from exc
+        except driver.DatabaseError as exc:
+            if _primary_code(exc) in _STORAGE_FAULTS - {driver.SQLITE_READONLY}:
+                raise StorageUnavailable(f"cannot read the database now: {exc}") from exc
+            raise
 
     async def _commit_loop(self) -> None:
         while not (self._closed and not self._pending):
@@ -239,15 +264,14 @@ class SqliteDatabase:
                 await self._commit(batch)
 
     async def _commit(self, batch: list[_Unit]) -> None:
-        signals: set[str] = set()
         durable = any(unit.durable for unit in batch)
         try:
             if durable != self._durable:
                 # Outside a transaction; in WAL mode the next durable commit also syncs what relaxed ones wrote before it.
                 await self._writer.call(_run_pragma, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
-            outcomes = await self._writer.call(_write_batch, [unit.work for unit in batch], signals)
-        except driver.DatabaseError as exc:
+            outcomes = await self._writer.call(_write_batch, [unit.work for unit in batch])
+        except (driver.DatabaseError, MemoryError) as exc:
             lost = StorageUnavailable(f"cannot write the database now: {exc}; nothing was written")
             lost.__cause__ = exc
             outcomes = [_Outcome(error=lost)] * len(batch)
@@ -258,7 +282,7 @@ class SqliteDatabase:
                 unit.done.set_result(outcome.result)
             else:
                 unit.done.set_exception(outcome.error)
-        for channel in signals:
+        for channel in set().union(*(outcome.signals for outcome in outcomes)):
             self._signals.setdefault(channel, asyncio.Event()).set()
 
     async def _checkpoint_loop(self) -> None:
@@ -266,10 +290,10 @@ class SqliteDatabase:
         log = self._path.with_name(self._path.name + "-wal")
         while True:
             await asyncio.sleep(_CHECKPOINT_SECONDS)
-            size = log.stat().st_size if log.exists() else 0
-            if size > _CHECKPOINT_BYTES:
-                mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
-                with suppress(driver.OperationalError):  # busy: the next round tries again
+            with suppress(FileNotFoundError, driver.DatabaseError):  # no log, or busy: the next round tries again
+                size = log.stat().st_size
+                if size > _CHECKPOINT_BYTES:
+                    mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
                     await self._checkpointer.call(_run_pragma, f"PRAGMA wal_checkpoint({mode})")
 
 
@@ -287,42 +311,59 @@ async def _to_its_end(done: "asyncio.Future[T]") -> T:
     return done.result()
 
 
+def _primary_code(error: BaseException) -> int:
+    """SQLite's primary result code behind a driver's error, 0 where it has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _run(work: Callable[[SystemTx], T], tx: SystemTx) -> T:
+    try:
+        return work(tx)
+    except StopIteration as exc:
+        raise RuntimeError("a unit of work let StopIteration escape, which no future can carry") from exc
+
+
 def _read_once(connection: SqliteConnection, work: Callable[[SystemTx], T]) -> T:
     connection.execute("BEGIN")
     try:
-        return work(SystemTx(_Statements(connection), set()))
+        return _run(work, SystemTx(_Statements(connection), set()))
     finally:
         connection.execute("ROLLBACK")
 
 
-def _write_batch(connection: SqliteConnection, works: list[Callable[[SystemTx], Any]], signals: set[str]) -> list[_Outcome]:
-    """Run the units in one transaction, each in a savepoint of its own, and commit. A database error loses all of them alike."""
-    tx = SystemTx(_Statements(connection), signals)
+def _write_batch(connection: SqliteConnection, works: list[Callable[[SystemTx], Any]]) -> list[_Outcome]:
+    """Run the units in one transaction and commit; a unit that fails is undone alone. What is raised undid all of them alike."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if len(works) == 1:
-            outcomes = [_Outcome(result=works[0](tx))]
+            outcomes = [_attempt(connection, works[0])]
+            if outcomes[0].error is not None:
+                _roll_back(connection)
+                return outcomes
         else:
-            outcomes = [_run_in_savepoint(connection, work, tx) for work in works]
+            outcomes = [_attempt_in_savepoint(connection, work) for work in works]
         connection.execute("COMMIT")
-    except driver.OperationalError:
+    except BaseException:
         _roll_back(connection)
         raise
-    except BaseException as exc:  # noqa: BLE001 - handed to the caller of this one unit, whatever it is
-        _roll_back(connection)
-        return [_Outcome(error=exc)]
     return outcomes
 
 
-def _run_in_savepoint(connection: SqliteConnection, work: Callable[[SystemTx], Any], tx: SystemTx) -> _Outcome:
-    connection.execute("SAVEPOINT unit")
+def _attempt(connection: SqliteConnection, work: Callable[[SystemTx], Any]) -> _Outcome:
+    signals: set[str] = set()
     try:
-        outcome = _Outcome(result=work(tx))
-    except driver.OperationalError:
-        raise
-    except BaseException as exc:  # noqa: BLE001 - handed to the caller of this one unit, whatever it is
+        return _Outcome(result=_run(work, SystemTx(_Statements(connection), signals)), signals=signals)
+    except BaseException as exc:
+        if _primary_code(exc) in _STORAGE_FAULTS:
+            raise
+        return _Outcome(error=exc)
+
+
+def _attempt_in_savepoint(connection: SqliteConnection, work: Callable[[SystemTx], Any]) -> _Outcome:
+    connection.execute("SAVEPOINT unit")
+    outcome = _attempt(connection, work)
+    if outcome.error is not None:
         connection.execute("ROLLBACK TO unit")
-        outcome = _Outcome(error=exc)
     connection.execute("RELEASE unit")
     return outcome
 
