@@ -1,0 +1,83 @@
+"""The real program as a process of its own, which can be killed and started again on the same data and port."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from wtai.db.sqlite import connect
+from wtai.errors import WtaiError
+
+_STARTING_SECONDS = 20.0
+_RESTING_SECONDS = 15.0
+_STOPPING_SECONDS = 10.0
+_UNDONE = "SELECT 1 FROM jobs WHERE state <> 'dead' LIMIT 1"
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RunningProgram:
+    """``wtai run`` on a data directory; ``settings`` by ``section.key``. Its log is ``wtai.log`` there."""
+
+    def __init__(self, data_dir: Path, port: int, settings: Mapping[str, object]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.database = data_dir / "wtai.db"
+        self._data_dir = data_dir
+        self._log = data_dir / "wtai.log"
+        variables = {f"WTAI_{key.replace('.', '__')}".upper(): str(value) for key, value in settings.items()}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("WTAI_")}
+        self._environment = {**outside, **variables, "WTAI_SERVER__PORT": str(port), "WTAI_LOGGING__FORMAT": "json"}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it and return once it takes messages. WtaiError, with the end of its log, if it ends instead."""
+        with self._log.open("ab") as log:
+            began = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "wtai", "run", "--data-dir", str(self._data_dir),
+                env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        async with asyncio.timeout(_STARTING_SECONDS):
+            while "Ready" not in (said := self._log.read_bytes()[began:].decode("utf-8", "replace")):
+                if self._process.returncode is not None:
+                    raise WtaiError(f"the program ended with exit code {self._process.returncode}:\n{said}")
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        """SIGKILL, if it runs."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self._process is None:
+            return 0
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(_STOPPING_SECONDS):
+            return await self._process.wait()
+
+    async def at_rest(self) -> None:
+        """Return once no job is left but dead ones. Raises TimeoutError."""
+        async with asyncio.timeout(_RESTING_SECONDS):
+            while self.rows(_UNDONE):  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.05)
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        """Rows of its database, also while it runs."""
+        with closing(connect(self.database, read_only=True)) as connection:
+            return [dict(row) for row in connection.execute(sql).fetchall()]
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+        return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-lines:])
