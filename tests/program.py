@@ -110,9 +110,10 @@ class World:
     @asynccontextmanager
     async def running(self, *, role: Role = "all", **sections: Mapping[str, object]) -> AsyncIterator[Running]:
         """The program in this process, for the time of the block."""
-        async with running(self.settings(**sections), role=role) as program:
+        settings = self.settings(**sections)
+        async with running(settings, role=role) as program:
             if program.url is not None:
-                self.twilio.webhook_url = program.url
+                self.twilio.webhook_url, self.twilio.public_url = program.url, settings.server.public_url
             yield program
 
     def process(
@@ -228,7 +229,7 @@ class Process:
     """``wtai run`` as a process; ``async with`` starts it and kills it at the end. All its logs are in ``log``."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str], prefix: tuple[str, ...] = ()) -> None:
-        self.log_file = data_dir / "wtai.log"
+        self.log_file = data_dir.with_name(f"{data_dir.name}.log")  # not on the disk that a test fills
         self._command = [*prefix, sys.executable, "-m", "wtai", "run", "--data-dir", str(data_dir)]
         self._environment = {**_outside(), "PYTHONPATH": str(ROOT), **environment}
         self._popen: subprocess.Popen[bytes] | None = None
