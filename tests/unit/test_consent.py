@@ -1,0 +1,106 @@
+"""Yes, no, or neither: what a short answer says, and that anything more makes it neither."""
+
+import pytest
+
+from wtai.conversation.consent import Consent, consent
+
+YES = {
+    "pt-BR": [
+        "sim",
+        "Siiim!",
+        "pode",
+        "pode sim, obrigada",
+        "isso",
+        "isso mesmo",
+        "claro",
+        "quero",
+        "s",
+        "ok",
+        "blz",
+        "tá bom, pode",
+        "👍🏿",
+        "uhum",
+        "com certeza",
+        "sim senhor",
+        "CONFIRMO",
+        "bom dia, sim",
+    ],
+    "es": ["sí, claro", "dale", "vale", "cómo no", "si porfa"],
+    "en": ["yes please", "yup", "sure, go ahead", "sounds good"],
+}
+NO = {
+    "pt-BR": [
+        "não",
+        "Nãããão",
+        "n",
+        "nn",
+        "não, obrigado",
+        "ainda não",
+        "agora não",
+        "deixa",
+        "deixa pra lá",
+        "claro que não",
+        "quero não",
+        "não precisa",
+        "melhor não",
+        "não é isso",
+        "isso não",
+        "👎",
+        "esquece",
+    ],
+    "es": ["no, gracias", "todavía no", "para nada", "mejor no"],
+    "en": ["nope", "not yet", "no thanks", "never mind"],
+}
+NEITHER = {
+    "pt-BR": [
+        "",
+        "...",
+        "sim, mas",
+        "sim, mas antes muda a data",
+        "sim?",
+        "sim e não",
+        "não, sim",
+        "talvez",
+        "não sei",
+        "espera",
+        "não entendi",
+        "sim, 50 reais",
+        "cancela",
+        "não cancela",
+        "no fim do mês",
+        "obrigado",
+        "tchau",
+        "se der, sim",
+        "não quero esse, quero o outro",
+        "sim " * 100,
+    ],
+    "es": ["sí, pero mañana", "quizás"],
+    "en": ["yes but not today", "maybe", "yes or no?"],
+}
+
+
+def pairs(answers: dict[str, list[str]]) -> list[tuple[str, str]]:
+    return [(language, answer) for language, several in answers.items() for answer in several]
+
+
+@pytest.mark.parametrize(("language", "answer"), pairs(YES))
+def test_a_yes_is_read(language: str, answer: str) -> None:
+    assert consent(answer, language) is Consent.YES
+
+
+@pytest.mark.parametrize(("language", "answer"), pairs(NO))
+def test_a_no_is_read(language: str, answer: str) -> None:
+    assert consent(answer, language) is Consent.NO
+
+
+@pytest.mark.parametrize(("language", "answer"), pairs(NEITHER))
+def test_whatever_says_more_or_less_is_neither(language: str, answer: str) -> None:
+    assert consent(answer, language) is Consent.NEITHER
+
+
+@pytest.mark.parametrize("language", [None, "fr", "xx-YY", ""])
+def test_without_a_known_language_every_list_is_tried(language: str | None) -> None:
+    assert consent("sim", language) is Consent.YES
+    assert consent("todavía no", language) is Consent.NO
+    assert consent("sure, go ahead", language) is Consent.YES
+    assert consent("sim, pero no", language) is Consent.NEITHER
