@@ -1,5 +1,6 @@
 """Measure the program against cases, offline. Exit 0 unless a measurement could not run.
 
+    python scripts/evaluate.py closure FILE… [--json]
     python scripts/evaluate.py transcripts DIR… [--json] [--api chat|responses]
 
 To add a measurement: a module in ``evaluation/`` with ``arguments(parser)`` and ``main(options) -> int``, and its line below.
@@ -12,9 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import structlog
-from evaluation import transcripts
+from evaluation import closure, transcripts
 
 MEASUREMENTS = {
+    "closure": closure,
     "transcripts": transcripts,
 }
 
