@@ -6,6 +6,7 @@ an fsync, however many units share it.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -44,6 +45,7 @@ DRIVER: Final = driver.__name__.partition(".")[0]
 VERSION: Final[tuple[int, ...]] = tuple(int(part) for part in driver.sqlite_version.split("."))
 
 _BUSY_TIMEOUT_MS = 5_000
+_SWITCH_WAIT_MS = 50
 _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
@@ -100,8 +102,7 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         if not read_only and connection.execute("PRAGMA page_count").fetchone()[0] == 0:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -114,6 +115,20 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
         ) from exc
     connection.row_factory = driver.Row
     return connection
+
+
+def _use_wal(connection: SqliteConnection) -> None:
+    """Switch the file to WAL mode, once. Of connections that switch at the same time SQLite refuses all but one without waiting."""
+    for _ in range(_BUSY_TIMEOUT_MS // _SWITCH_WAIT_MS):
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except driver.OperationalError as exc:
+            if _primary_code(exc) != driver.SQLITE_BUSY:
+                raise
+            time.sleep(_SWITCH_WAIT_MS / 1000)
+    raise driver.OperationalError("another program keeps it from write-ahead logging")
 
 
 class _Statements:
