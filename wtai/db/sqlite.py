@@ -118,7 +118,7 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
 
 
 def _use_wal(connection: SqliteConnection) -> None:
-    """Switch the file to WAL mode, once. Of connections that switch at the same time SQLite refuses all but one without waiting."""
+    """Switch the file to WAL mode, once. Of connections that switch at once SQLite refuses all but one without waiting."""
     for _ in range(_BUSY_TIMEOUT_MS // _SWITCH_WAIT_MS):
         if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
             return
