@@ -42,6 +42,7 @@ async def says(world: World, *texts: str) -> list[str]:
 
 
 async def an_answer_to_a_call_is_lost(world: World) -> list[str]:
+    world.twilio.faults.arm(TwilioFault.STATUS_DROPPED, times=None)  # which would tell in time
     world.twilio.faults.arm(TwilioFault.RESET_AFTER)
     return await says(world, "oi")
 
