@@ -8,7 +8,7 @@ from wtai.conversation import lifecycle, store
 from wtai.conversation.model import Conversation, Inbound, State
 from wtai.db.tx import OwnerTx
 from wtai.failpoints import failpoint
-from wtai.jobs.store import enqueue
+from wtai.jobs.store import enqueue, postpone
 
 TURN = "turn"
 """The kind of job that answers a conversation; its payload is {"conversation_id"}."""
@@ -69,13 +69,9 @@ def _open(tx: OwnerTx, user_id: int, inbound: Inbound, now: int) -> Conversation
 
 
 def _owe_turn(tx: OwnerTx, conversation: Conversation, now: int, quiet_ms: int) -> None:
-    run_at = now + quiet_ms
-    if quiet_ms:
-        first = store.first_unanswered_at(tx, conversation)
-        run_at = min(run_at, (first or now) + _LONGEST_QUIET_MS)
-    name = f"conversation:{conversation.id}"
-    payload = {"conversation_id": conversation.id}
-    enqueue(tx, TURN, payload, key=name, unique_key=name, run_at=run_at, postpone=quiet_ms > 0, now=now)
+    name, run_at = f"conversation:{conversation.id}", now + quiet_ms
+    if not (quiet_ms and postpone(tx, TURN, name, run_at=run_at, longest_ms=_LONGEST_QUIET_MS)):
+        enqueue(tx, TURN, {"conversation_id": conversation.id}, key=name, unique_key=name, run_at=run_at, now=now)
 
 
 def _details(inbound: Inbound) -> str | None:

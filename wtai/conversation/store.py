@@ -209,19 +209,6 @@ def unanswered(tx: OwnerTx, read: Conversation) -> list[Message]:
     return [_message(row) for row in rows]
 
 
-def first_unanswered_at(tx: OwnerTx, read: Conversation) -> int | None:
-    """When the oldest message without an answer came in (ms)."""
-    row = tx.one(
-        """
-        SELECT min(created_at) AS at FROM messages
-        WHERE owner_id = :owner AND conversation_id = :id AND id > :through AND direction = 'inbound'
-        """,
-        id=read.id,
-        through=read.answered_through,
-    )
-    return row["at"] if row else None
-
-
 def insert_outbound(tx: OwnerTx, conversation_id: int, body: str, *, author: str, ai_result_id: int | None, now: int) -> int:
     """A message to be sent; returns its id."""
     rows = tx.all(

@@ -84,6 +84,22 @@ def enqueue(
     tx.signal(CHANNEL)
 
 
+def postpone(tx: OwnerTx, kind: str, unique_key: str, *, run_at: int, longest_ms: int) -> bool:
+    """Move a job that is not due yet to ``run_at``, but no further than ``longest_ms`` from its enqueueing; False if none is."""
+    return bool(
+        tx.run(
+            """
+            UPDATE jobs SET run_at = CASE WHEN :run_at > created_at + :longest_ms THEN created_at + :longest_ms ELSE :run_at END
+            WHERE owner_id = :owner AND kind = :kind AND unique_key = :unique_key AND state IN ('waiting', 'scheduled')
+            """,
+            kind=kind,
+            unique_key=unique_key,
+            run_at=run_at,
+            longest_ms=longest_ms,
+        )
+    )
+
+
 def list_jobs(tx: SystemTx, *, state: str | None, limit: int) -> list[JobRow]:
     """Jobs of all owners, oldest first; of one ``state`` or of all."""
     rows = tx.all(
