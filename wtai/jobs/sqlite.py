@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from heapq import heapify, heapreplace
 
 from wtai.clock import Clock
@@ -11,27 +12,36 @@ from wtai.failpoints import failpoint
 from wtai.jobs.queue import RESCUES_TO_DEATH, Job
 from wtai.jobs.store import CHANNEL, enqueue
 
-_COLUMNS = "id, owner_id, kind, key, payload, attempt, failures, rescues"
+_FIELDS = tuple(field.name for field in fields(Job))
+_COLUMNS = ", ".join(_FIELDS)
+_COLUMNS_ONCE_CLAIMED = _COLUMNS.replace("attempt", "attempt + 1 AS attempt")
 
-# Owners that have ready jobs, found by hopping over the index, from one owner on.
-_READY_OWNERS = """
-WITH RECURSIVE owner(id) AS (
-    SELECT min(owner_id) FROM jobs WHERE state = 'ready' AND owner_id > :after
+# The first ready job of each owner, found by hopping over the index: of owners after one, up to another.
+_HEADS = f"""
+WITH RECURSIVE head(id, owner_id) AS (
+    SELECT * FROM (
+        SELECT id, owner_id FROM jobs WHERE state = 'ready' AND owner_id > :after AND owner_id <= :until
+        ORDER BY owner_id, priority DESC, run_at, id LIMIT 1
+    )
     UNION ALL
-    SELECT (SELECT min(owner_id) FROM jobs WHERE state = 'ready' AND owner_id > owner.id) FROM owner WHERE owner.id IS NOT NULL
+    SELECT next.id, next.owner_id FROM head JOIN jobs AS next ON next.id = (
+        SELECT id FROM jobs WHERE state = 'ready' AND owner_id > head.owner_id AND owner_id <= :until
+        ORDER BY owner_id, priority DESC, run_at, id LIMIT 1
+    )
     LIMIT :limit
 )
-SELECT owner.id, (SELECT max(priority) FROM jobs WHERE state = 'ready' AND owner_id = owner.id) AS priority
-FROM owner WHERE owner.id IS NOT NULL
-"""
+SELECT priority, {_COLUMNS_ONCE_CLAIMED} FROM jobs WHERE id IN (SELECT id FROM head) ORDER BY owner_id
+"""  # noqa: S608 - constants only
 
 _FIRST_READY = f"""
-SELECT {_COLUMNS} FROM jobs
+SELECT {_COLUMNS_ONCE_CLAIMED} FROM jobs
 WHERE state = 'ready' AND owner_id = :owner_id AND priority = :priority ORDER BY run_at, id LIMIT :limit
 """  # noqa: S608 - constants only
 
 # A job whose worker died under it twice, and may die again.
-_FIRST_SUSPECT = f"SELECT {_COLUMNS} FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 1"  # noqa: S608
+_FIRST_SUSPECT = f"""
+SELECT {_COLUMNS_ONCE_CLAIMED} FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 1
+"""  # noqa: S608 - constants only
 
 _CLAIM = """
 UPDATE jobs SET state = 'running', attempt = :attempt, worker = :worker, lease_until = :lease_until, unique_key = NULL
@@ -48,6 +58,7 @@ WHERE id = (
 """
 _RUNNING_BY_OWNER = "SELECT owner_id, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY owner_id"
 _OWNERS_PER_CLAIM = 64
+_LAST_OWNER = (1 << 63) - 1
 
 
 class SqliteQueue:
@@ -98,7 +109,7 @@ class SqliteQueue:
         tx.run("UPDATE jobs SET state = 'ready' WHERE state = 'scheduled' AND run_at <= :now", now=now)
         jobs: list[Job] = []
         while len(jobs) < limit:
-            due = [Job(**{**dict(row), "attempt": row["attempt"] + 1}) for row in self._candidates(tx, limit - len(jobs))]
+            due = [_job(row) for row in self._candidates(tx, limit - len(jobs))]
             claimed = [job for job in due if self._lease(tx, job, now)]
             if not claimed:
                 break
@@ -117,19 +128,20 @@ class SqliteQueue:
         self._held_back = bool(suspects)
         if suspects:
             return () if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1") else suspects
-        ready = self._ready_owners(tx)
-        return [
-            row
-            for owner_id, share in self._shares(tx, ready, limit).items()
-            for row in tx.all(_FIRST_READY, owner_id=owner_id, priority=ready[owner_id], limit=share)
-        ]
+        heads = self._heads(tx)
+        candidates: list[Row] = []
+        for owner_id, share in self._shares(tx, heads, limit).items():
+            first = heads[owner_id]
+            more = {"owner_id": owner_id, "priority": first["priority"], "limit": share}
+            candidates += [first] if share == 1 else tx.all(_FIRST_READY, **more)
+        return candidates
 
-    def _shares(self, tx: SystemTx, ready: dict[int, int], limit: int) -> dict[int, int]:
+    def _shares(self, tx: SystemTx, heads: Mapping[int, Row], limit: int) -> dict[int, int]:
         """How many jobs each owner may start: one after the other, the higher priority first, then the owner least served."""
-        if len(ready) < 2:
-            return dict.fromkeys(ready, limit)
+        if len(heads) < 2:
+            return dict.fromkeys(heads, limit)
         served = {row["owner_id"]: row["n"] for row in tx.all(_RUNNING_BY_OWNER)}
-        queue = [(-priority, served.get(owner, 0), place, owner) for place, (owner, priority) in enumerate(ready.items())]
+        queue = [(-head["priority"], served.get(owner, 0), place, owner) for place, (owner, head) in enumerate(heads.items())]
         heapify(queue)
         shares: dict[int, int] = {}
         for _ in range(limit):
@@ -139,13 +151,12 @@ class SqliteQueue:
             heapreplace(queue, (priority, running + 1, place, owner))
         return shares
 
-    def _ready_owners(self, tx: SystemTx) -> dict[int, int]:
-        """Owners with ready jobs and their highest priority: a window that begins behind the owner served last."""
-        found = {row["id"]: row["priority"] for row in tx.all(_READY_OWNERS, after=self._last_owner, limit=_OWNERS_PER_CLAIM)}
-        if self._last_owner >= 0 and len(found) < _OWNERS_PER_CLAIM:
-            for row in tx.all(_READY_OWNERS, after=-1, limit=_OWNERS_PER_CLAIM - len(found)):
-                found.setdefault(row["id"], row["priority"])
-        return found
+    def _heads(self, tx: SystemTx) -> dict[int, Row]:
+        """The first ready job by owner: a window over the owners that begins behind the one served last."""
+        rows = list(tx.all(_HEADS, after=self._last_owner, until=_LAST_OWNER, limit=_OWNERS_PER_CLAIM))
+        if self._last_owner >= 0 and len(rows) < _OWNERS_PER_CLAIM:
+            rows += tx.all(_HEADS, after=-1, until=self._last_owner, limit=_OWNERS_PER_CLAIM - len(rows))
+        return {row["owner_id"]: row for row in rows}
 
     def _extend(self, tx: SystemTx, jobs: Sequence[Job]) -> list[Job]:
         until = self._clock.now() + self._lease_ms
@@ -247,4 +258,4 @@ class SqliteQueue:
 
 
 def _job(row: Row) -> Job:
-    return Job(**dict(row))
+    return Job(**{name: row[name] for name in _FIELDS})
