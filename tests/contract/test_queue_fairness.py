@@ -11,11 +11,14 @@ def fill(tx: SystemTx, now: int, jobs: int, keys: int, owners: int) -> None:
     """Backlogs of ``jobs`` in ``keys``, written as enqueueing them would have."""
     tx.run(
         """
-        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :jobs)
+        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :jobs), placed(i, lane) AS (
+            -- those that wait come in the reverse order of their keys, so that the next of a key is far from its head
+            SELECT i, CASE WHEN NOT :keys OR i < :keys THEN i ELSE :keys - 1 - i % :keys END FROM n
+        )
         INSERT INTO jobs (owner_id, kind, key, payload, run_at, created_at, state)
-        SELECT 1 + i % :owners, 'note', CASE WHEN :keys THEN 'k' || (i % :keys) END, '{"tag":1}', :now, :now,
+        SELECT 1 + lane % :owners, 'note', CASE WHEN :keys THEN 'k' || lane END, '{"tag":1}', :now, :now,
             CASE WHEN i < :keys OR NOT :keys THEN 'ready' ELSE 'waiting' END
-        FROM n
+        FROM placed ORDER BY i
         """,
         jobs=jobs,
         keys=keys,

@@ -16,6 +16,7 @@ from wtai.jobs.queue import RESCUES_TO_DEATH, Job, Queue
 from wtai.jobs.store import JobRow, retry_dead
 
 STEPS_PER_RUN = 50
+MOST_JOBS = 12
 KEYS = st.sampled_from([None, "k", "l"])
 LIVE = ("scheduled", "ready", "running")
 
@@ -75,14 +76,22 @@ class QueueMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.runner.run(self.house.database.system_write(lambda tx: tx.run("DELETE FROM jobs")))
-        self.crash()
+        self.begin_again()
 
-    @rule(owner=st.integers(1, 2), key=KEYS, delay_ms=st.sampled_from([0, 0, 0, 3_000]), priority=st.sampled_from([-10, 0, 10]))
-    def enqueue(self, owner: int, key: str | None, delay_ms: int, priority: int) -> None:
-        self.runner.run(self.house.put(owner=owner, key=key, delay_ms=delay_ms, priority=priority))
-        newest = self.rows()[-1]
-        self.model.jobs[newest.id] = Known(owner, key)
+    @precondition(lambda self: len(self.model.jobs) < MOST_JOBS)
+    @rule(
+        owner=st.integers(1, 2),
+        keys=st.lists(KEYS, min_size=1, max_size=4),
+        delay_ms=st.sampled_from([0, 0, 0, 3_000]),
+        priority=st.sampled_from([-10, 0, 10]),
+    )
+    def enqueue(self, owner: int, keys: list[str | None], delay_ms: int, priority: int) -> None:
+        for key in keys:
+            self.runner.run(self.house.put(owner=owner, key=key, delay_ms=delay_ms, priority=priority))
+            newest = self.rows()[-1]
+            self.model.jobs[newest.id] = Known(owner, key)
 
+    @precondition(lambda self: any(not known.dead for known in self.model.jobs.values()))
     @rule(limit=st.integers(1, 5))
     def claim(self, limit: int) -> None:
         suspects = [job_id for job_id, known in self.model.jobs.items() if known.rescues >= 2 and not known.dead]
@@ -145,22 +154,30 @@ class QueueMachine(RuleBasedStateMachine):
         assert not self.runner.run(self.queue.retry(job, run_at=0, error="late", counts=True))
         assert not self.runner.run(self.queue.bury(job, "late"))
 
-    @rule(milliseconds=st.sampled_from([500, 5_000, LEASE_MS // 2, LEASE_MS + 1]))
+    @precondition(lambda self: self.model.jobs)
+    @rule(milliseconds=st.sampled_from([500, 5_000, LEASE_MS // 2, LEASE_MS, LEASE_MS + 1]))
     def let_time_pass(self, milliseconds: int) -> None:
         self.house.clock.advance(milliseconds)
 
+    @precondition(lambda self: self.model.held)
     @rule(hours=st.integers(-48, 48))
     def let_the_clock_jump(self, hours: int) -> None:
         self.house.clock.advance(hours * 3_600_000)
 
-    @rule()
-    def reap(self) -> None:
+    @precondition(lambda self: self.model.held)
+    @rule(later_ms=st.sampled_from([0, LEASE_MS, LEASE_MS + 1]))
+    def reap(self, later_ms: int) -> None:
+        self.house.clock.advance(later_ms)
         expired = [job_id for job_id, claim in self.model.held.items() if claim.until < self.house.clock.now()]
         assert self.runner.run(self.queue.reap(orphans=False)) == len(expired)
         self.model.rescue(expired)
 
+    @precondition(lambda self: self.model.held)
     @rule()
     def crash(self) -> None:
+        self.begin_again()
+
+    def begin_again(self) -> None:
         self.lives += 1
         self.queue = self.house.connect(f"life {self.lives}")
         orphans = list(self.model.held)
@@ -181,7 +198,7 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Liveness: once nothing fails any more, every job runs, those of a key in the order of their ids."""
         self.house.clock.advance(1_000 * 24 * 3_600_000)
-        self.crash()
+        self.begin_again()
         left = {job_id for job_id, known in self.model.jobs.items() if not known.dead}
         heads = {(row.owner_id, row.key): row.id for row in self.rows() if row.state in LIVE}
         ran: list[Job] = []
