@@ -188,7 +188,6 @@ class SqliteDatabase:
         self._pending: deque[_Unit] = deque()
         self._wanted = asyncio.Event()
         self._signals: dict[str, asyncio.Event] = {}
-        self._durable = True
         self._closed = False
         self._committing = asyncio.create_task(self._commit_loop(), name="db.commit")
         self._checkpointing = asyncio.create_task(self._checkpoint_loop(), name="db.checkpoint")
@@ -281,11 +280,7 @@ class SqliteDatabase:
     async def _commit(self, batch: list[_Unit]) -> None:
         durable = any(unit.durable for unit in batch)
         try:
-            if durable != self._durable:
-                # Outside a transaction; in WAL mode the next durable commit also syncs what relaxed ones wrote before it.
-                await self._writer.call(_run_pragma, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                self._durable = durable
-            outcomes = await self._writer.call(_write_batch, [unit.work for unit in batch])
+            outcomes = await self._writer.call(_write_batch, [unit.work for unit in batch], durable)
         except (driver.DatabaseError, MemoryError) as exc:
             lost = StorageUnavailable(f"cannot write the database now: {exc}; nothing was written")
             lost.__cause__ = exc
@@ -351,8 +346,10 @@ def _read_once(connection: SqliteConnection, work: Callable[[SystemTx], T]) -> T
         connection.execute("ROLLBACK")
 
 
-def _write_batch(connection: SqliteConnection, works: list[Callable[[SystemTx], Any]]) -> list[_Outcome]:
+def _write_batch(connection: SqliteConnection, works: list[Callable[[SystemTx], Any]], durable: bool) -> list[_Outcome]:
     """Run the units in one transaction and commit; a unit that fails is undone alone. What is raised undid all of them alike."""
+    # In WAL mode the next durable commit also syncs what relaxed ones wrote before it.
+    _run_pragma(connection, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         if len(works) == 1:
