@@ -86,9 +86,11 @@ class Server:
         self._process = process
 
     def cpu_seconds(self) -> float:
-        """Processor time of all its threads until now, user and system."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time of all its threads until now, user and system, by Linux's clock of another process.
+
+        Its number is what clock_getcpuclockid(3) returns.
+        """
+        return time.clock_gettime((~self._process.pid << 3) | 2)
 
     def resident_mib(self) -> float:
         """Memory it holds now."""
