@@ -19,18 +19,22 @@ from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
+from wtai.channels.typing import TypingIndicator
 from wtai.clock import Clock, SystemClock
 from wtai.conversation.inbox import TURN
 from wtai.conversation.outbox import SEND
+from wtai.conversation.timeouts import TIMEOUTS, Timeouts
 from wtai.db.lock import InstanceLock
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
 from wtai.errors import EnvironmentProblem
+from wtai.identity.preferences import Preferences
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
 from wtai.secrets import Sealer, read_key_file
 from wtai.settings import Settings
+from wtai.sweeps import sweeping
 from wtai.web.server import Health, application
 from wtai.web.webhooks import Webhooks
 
@@ -58,6 +62,17 @@ def sealer(settings: Settings) -> Sealer:
     """Opens and seals the owners' credentials. EnvironmentProblem if a key file is absent or not private."""
     security = settings.security
     return Sealer(read_key_file(security.key_file), *map(read_key_file, security.previous_key_files))
+
+
+def preferences(settings: Settings) -> Preferences:
+    """What holds for owners that chose nothing of their own."""
+    return Preferences(
+        idle_minutes=settings.conversation.idle_minutes,
+        expire_minutes=settings.conversation.expire_minutes,
+        burst_quiet_ms=settings.conversation.burst_quiet_ms,
+        confirm_threshold=settings.closure.confirm_threshold,
+        close_threshold=settings.closure.close_threshold,
+    )
 
 
 async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:
@@ -93,7 +108,7 @@ async def running(settings: Settings, *, role: Role = "all") -> AsyncIterator[Ru
                 accounts,
                 clock,
                 public_url=public_url,
-                quiet_ms=settings.conversation.burst_quiet_ms,
+                base=preferences(settings),
                 max_concurrency=settings.limits.webhook_concurrency,
                 max_fields=settings.limits.webhook_fields,
             )
@@ -125,13 +140,17 @@ async def _work(
             timeout_seconds=settings.openai.timeout_seconds,
         )
         stack.push_async_callback(llm.close)
-        turns = Turns(database, llm, specialists(clock), clock, Limits())
+        base = preferences(settings)
+        channels = {"whatsapp": channel, "sms": channel}
+        typing = TypingIndicator(accounts, channels)
+        turns = Turns(database, llm, specialists(clock), clock, Limits(), base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
-        sender = Sender(database, accounts, {"whatsapp": channel, "sms": channel}, clock, reconcile_ms=reconcile_ms)
+        sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
         kinds = {
             TURN: JobKind(turns.handle, settings.worker.max_attempts),
             APOLOGIZE: JobKind(turns.apologize, settings.worker.max_attempts),
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
+            TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
         queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death={TURN: APOLOGIZE})
@@ -146,7 +165,8 @@ async def _work(
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run(), name="worker")
             try:
-                yield
+                async with sweeping(database, clock):
+                    yield
             finally:
                 worker.stop()
 

@@ -27,3 +27,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Wait in blocking code, outside the event loop."""
+    time.sleep(seconds)

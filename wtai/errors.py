@@ -103,7 +103,11 @@ class SendThrottled(SendError):
 
 
 class SendRejected(SendError):
-    """Not accepted, finally."""
+    """Not accepted, finally. ``held_back`` is ``window`` or ``opted_out`` where that is why, else None."""
+
+    def __init__(self, message: str, *, code: int | None = None, held_back: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.held_back = held_back
 
 
 class SendUnknown(SendError):

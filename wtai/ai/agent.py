@@ -52,6 +52,11 @@ class Agent:
         """This agent's tool of that name."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
+    def ends_turn(self, name: str) -> bool:
+        """Whether this agent's tool of that name leaves nothing to say."""
+        tool = self.tool(name)
+        return tool is not None and tool.ends_turn
+
     def handoff(self, name: str) -> Handoff | None:
         """The handoff behind a tool name."""
         return next((handoff for handoff in self.handoffs if handoff.tool_name == name), None)

@@ -3,15 +3,28 @@
 The same past yields the same bytes each time, so that the provider's prefix cache holds: turns leave the window in blocks.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from wtai.ai.llm import Assistant, User, messages_from_json
 from wtai.ai.llm import Message as Said
 from wtai.ai.store import PastTurn
-from wtai.conversation.model import Kind, Message
+from wtai.conversation.model import Kind, Message, Status
 
 _BLOCK: Final = 8
+
+STEPPED_IN: Final = (
+    "(Automatic note, not from the user: a person of the team took over here; the answers that follow are theirs.)"
+)
+HANDED_BACK: Final = (
+    "(Automatic note, not from the user: the person handed the conversation back to you. Go on from here; "
+    "what they dealt with is done. Call a person again only for something new.)"
+)
+
+_TOLD: Final = ("location", "button", "list", "interactive", "flow")
+"""Details that are part of what the person said; the others are about how it came."""
 
 _NAMES: Final = {
     Kind.IMAGE: "imagem",
@@ -32,19 +45,35 @@ def turns_left_out(count: int) -> int:
     return max(0, (count // _BLOCK - 1) * _BLOCK)
 
 
-def history(turns: Sequence[PastTurn], messages: Sequence[Message]) -> tuple[Said, ...]:
-    """Past turns: what the person wrote, the tool exchange, what was answered."""
+def history(
+    turns: Sequence[PastTurn], messages: Sequence[Message], steps: Sequence[tuple[int, bool]], answered_through: int
+) -> tuple[Said, ...]:
+    """What was said: by the person, by tools, by us and by staff, with a note wherever a person of the team came or went."""
+    exchanges = {turn.id: turn.exchange for turn in turns}
+    notes = list(steps)
     said: list[Said] = []
-    before = 0
-    for turn in turns:
-        heard = [m for m in messages if m.direction == "inbound" and before < m.id <= turn.through_message_id]
-        said.extend(User(spoken(message)) for message in heard)
-        said.extend(messages_from_json(turn.exchange))
-        answer = "\n\n".join(m.body for m in messages if m.ai_result_id == turn.id)
-        if answer:
-            said.append(Assistant(answer))
-        before = turn.through_message_id
-    return tuple(said)
+    for message in messages:
+        while notes and notes[0][0] <= message.created_at:
+            said.append(User(STEPPED_IN if notes.pop(0)[1] else HANDED_BACK))
+        if message.direction == "inbound":
+            if message.id <= answered_through:
+                said.append(User(spoken(message)))
+        elif message.status is not Status.CANCELED:
+            exchange = exchanges.pop(message.ai_result_id, None) if message.ai_result_id else None
+            if exchange is not None:
+                said.extend(messages_from_json(exchange))
+            said.append(Assistant(message.body))
+    said.extend(User(STEPPED_IN if steps_in else HANDED_BACK) for _, steps_in in notes)
+    return tuple(_joined(said))
+
+
+def _joined(said: Sequence[Said]) -> Iterator[Said]:
+    """The parts of one answer as one message again."""
+    for is_text, group in groupby(said, key=lambda one: isinstance(one, Assistant) and not one.tool_calls):
+        if is_text:
+            yield Assistant("\n\n".join(one.text for one in group))
+        else:
+            yield from group
 
 
 def spoken(message: Message) -> str:
@@ -52,5 +81,6 @@ def spoken(message: Message) -> str:
     name = _NAMES.get(message.kind)
     if name is None:
         return message.body
-    details = f" {message.details}" if message.details else ""
-    return f"[{name}{details}] {message.body}".rstrip()
+    details = json.loads(message.details) if message.details else {}
+    told = json.dumps({key: details[key] for key in _TOLD if key in details}, ensure_ascii=False)
+    return f"[{name}{'' if told == '{}' else f' {told}'}] {message.body}".rstrip()

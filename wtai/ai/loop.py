@@ -33,6 +33,8 @@ class Ending(StrEnum):
     MAX_TURNS = "max_turns"
     REPEATED_FAILURE = "repeated_failure"
     TIME_LIMIT = "time_limit"
+    TOOL = "tool"
+    """A tool ended the turn, and what it did says the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,9 @@ async def run(
             case _ if reply.tool_calls and last:
                 return turn.outcome(Ending.MAX_TURNS)
             case _ if reply.tool_calls:
-                await _use_tools(turn, _with_new_ids(reply, (*opening, *turn.exchange)), agents, context, limits)
-                if max(turn.failures.values(), default=0) >= limits.max_tool_failures:
-                    return turn.outcome(Ending.REPEATED_FAILURE)
+                ending = await _use_tools(turn, _with_new_ids(reply, (*opening, *turn.exchange)), agents, context, limits)
+                if ending is not None:
+                    return turn.outcome(ending)
             case _ if not is_blank(reply.text) and not is_tool_call_in_prose(reply.text, turn.agent.specs):
                 return turn.outcome(Ending.ANSWERED, _said(reply))
             case _ if turn.nudged:
@@ -157,8 +159,13 @@ def _with_new_ids(reply: Reply, said: Sequence[Message]) -> Reply:
     return replace(reply, tool_calls=tuple(calls))
 
 
-async def _use_tools(turn: _Turn, reply: Reply, agents: Mapping[str, Agent], context: ToolContext, limits: Limits) -> None:
-    """Run the calls of one reply side by side and answer each, in the model's order; then hand over if one of them asked to."""
+async def _use_tools(
+    turn: _Turn, reply: Reply, agents: Mapping[str, Agent], context: ToolContext, limits: Limits
+) -> Ending | None:
+    """Run the calls of one reply side by side and answer each, in the model's order; then hand over if one of them asked to.
+
+    Returns the turn's ending where these calls end it.
+    """
     agent, calls = turn.agent, reply.tool_calls
     if reply.finish is Finish.LENGTH:
         done = {call.id: failed(call, CUT_SHORT) for call in calls}
@@ -173,6 +180,10 @@ async def _use_tools(turn: _Turn, reply: Reply, agents: Mapping[str, Agent], con
     if turn.agent is not agent:
         # Another agent may run on another model, which cannot open this one's sealed reasoning.
         turn.exchange = list(_unsealed(turn.exchange))
+    if any(not call.failed and agent.ends_turn(call.name) for call in in_order):
+        return Ending.TOOL
+    repeated = max(turn.failures.values(), default=0) >= limits.max_tool_failures
+    return Ending.REPEATED_FAILURE if repeated else None
 
 
 def _hand_over(turn: _Turn, calls: Sequence[ToolCall], agents: Mapping[str, Agent], limits: Limits) -> dict[str, Call]:

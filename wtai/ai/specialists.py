@@ -5,6 +5,7 @@ from importlib.resources import files
 
 from wtai.ai.agent import Agent
 from wtai.ai.tools.general import current_time
+from wtai.ai.tools.handoff import call_person
 from wtai.clock import Clock
 
 DEFAULT = "general"
@@ -12,7 +13,7 @@ DEFAULT = "general"
 
 def specialists(clock: Clock) -> dict[str, Agent]:
     """All specialists by name."""
-    return {DEFAULT: Agent(DEFAULT, _prompt(DEFAULT), tools=(current_time(clock),))}
+    return {DEFAULT: Agent(DEFAULT, _prompt(DEFAULT), tools=(current_time(clock), call_person()))}
 
 
 def prompt_id(agent: Agent) -> str:

@@ -1,10 +1,15 @@
 """SQL of turns: what a turn needs to know, and what became of it."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from wtai.conversation.model import Kind, Message, Status
 from wtai.db.tx import OwnerTx
 from wtai.ids import public_id
+
+ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED = "answered", "closed", "asked", "handed_over", "interrupted"
+SETTLED = frozenset({ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED})
+"""Outcomes that say nothing against the AI; every other one is the reason of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +61,29 @@ def messages_after(tx: OwnerTx, conversation_id: int, after: int) -> list[Messag
     """The conversation's messages behind ``after``, in order."""
     rows = tx.all(
         """
-        SELECT id, public_id, direction, author, kind, status, body, details, ai_result_id, created_at FROM messages
+        SELECT id, public_id, direction, author, kind, status, body, provider_sid, details, ai_result_id, created_at FROM messages
         WHERE owner_id = :owner AND conversation_id = :id AND id > :after ORDER BY id
         """,
         id=conversation_id,
         after=after,
     )
     return [Message(**{**dict(row), "kind": Kind(row["kind"]), "status": Status(row["status"])}) for row in rows]
+
+
+def failed_turns(tx: OwnerTx, conversation_id: int) -> int:
+    """How many of the latest turns in a row failed, since a person handed the conversation back if one did."""
+    rows = tx.all(
+        """
+        SELECT outcome FROM ai_results
+        WHERE owner_id = :owner AND conversation_id = :id AND created_at > coalesce((
+            SELECT max(created_at) FROM conversation_events
+            WHERE owner_id = :owner AND conversation_id = :id AND from_state = 'HANDOFF'
+        ), 0)
+        ORDER BY id DESC LIMIT 20
+        """,
+        id=conversation_id,
+    )
+    return len(list(takewhile(lambda row: row["outcome"] not in SETTLED, rows)))
 
 
 def through_of_turn(tx: OwnerTx, conversation_id: int, number: int) -> int:

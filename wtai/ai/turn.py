@@ -1,6 +1,9 @@
 """The job that answers a conversation: read, think with no transaction open, write the answer and what became of it at once."""
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -9,23 +12,29 @@ from pydantic import TypeAdapter
 from wtai.ai import context, store
 from wtai.ai.agent import Agent
 from wtai.ai.execution import Call
-from wtai.ai.llm import Llm, User, messages_to_json
+from wtai.ai.llm import Assistant, Llm, User, messages_to_json
 from wtai.ai.llm import Message as Said
 from wtai.ai.loop import Ending, Limits, Outcome, run
 from wtai.ai.specialists import DEFAULT, prompt_id
-from wtai.ai.store import AiResult
+from wtai.ai.store import ASKED, CLOSED, HANDED_OVER, INTERRUPTED, AiResult
 from wtai.ai.texts import apology
+from wtai.ai.tools.handoff import CALL_PERSON, Reason
 from wtai.ai.tools.tool import ToolContext
-from wtai.clock import Clock
-from wtai.conversation import lifecycle, outbox
+from wtai.clock import MINUTE, Clock
+from wtai.conversation import handoff, lifecycle, outbox, shortcuts
 from wtai.conversation import store as conversations
-from wtai.conversation.model import Conversation, Message, State
+from wtai.conversation.closure import Closure
+from wtai.conversation.closure import Turn as LastWords
+from wtai.conversation.model import Conversation, Message, Question, State
+from wtai.conversation.shortcuts import Next, Step
+from wtai.conversation.texts import texts
 from wtai.conversation.whatsapp import split, to_whatsapp
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import LlmRefused, LlmUnavailable, Retry, StaleVersion
+from wtai.errors import LlmRefused, LlmUnavailable, Retry, StaleVersion, WtaiError
 from wtai.failpoints import failpoint, pass_failpoint
-from wtai.identity.store import owner
-from wtai.jobs.queue import Job
+from wtai.identity.preferences import Preferences
+from wtai.identity.store import owner, preferences
+from wtai.jobs.queue import GAVE_UP, Job
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +42,8 @@ APOLOGIZE: Final = "apologize"
 """The kind of job that takes over from a dead turn; same payload."""
 
 _DRAFTS: Final = 3
+_TYPING_AFTER_SECONDS: Final = 0.7
+_TYPING_SECONDS: Final = 20.0  # the sign goes out after 25 s
 _NO_KEY_YET: Final = "missing_api_key"
 _TAKES_TURNS: Final = frozenset({State.PENDING, State.PROGRESS, State.WAITING_USER})
 _CALLS: Final = TypeAdapter(tuple[Call, ...])
@@ -40,12 +51,15 @@ _CALLS: Final = TypeAdapter(tuple[Call, ...])
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a turn answers, as read at one moment."""
+    """What a turn answers, as read at one moment. ``number`` counts the conversation's turns from 1."""
 
     conversation: Conversation
     messages: tuple[Message, ...]
     history: tuple[Said, ...]
+    number: int
+    failed_before: int
     locale: str
+    chosen: Preferences
 
     @property
     def through(self) -> int:
@@ -53,15 +67,43 @@ class Owed:
         return self.messages[-1].id
 
 
-class Turns:
-    """Answers conversations with ``agents``."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a turn does: a text, and the state it leads to. With HANDOFF an empty text leaves the words to the handoff."""
 
-    def __init__(self, database: Database, llm: Llm, agents: dict[str, Agent], clock: Clock, limits: Limits) -> None:
+    result: AiResult
+    text: str
+    to: State = State.WAITING_USER
+    reason: str = ""
+    question: Question | None = None
+    closure: Closure | None = None
+
+
+ShowTyping = Callable[[int, Conversation, str], Awaitable[None]]
+"""Shows the writer of a message (owner, conversation, the provider's id) that an answer is being written."""
+
+
+class Turns:
+    """Answers conversations with ``agents``. ``base`` is what holds for owners that chose nothing."""
+
+    def __init__(
+        self,
+        database: Database,
+        llm: Llm,
+        agents: dict[str, Agent],
+        clock: Clock,
+        limits: Limits,
+        *,
+        base: Preferences,
+        show_typing: ShowTyping,
+    ) -> None:
         self._database = database
         self._llm = llm
         self._agents = agents
         self._clock = clock
         self._limits = limits
+        self._base = base
+        self._show_typing = show_typing
 
     async def handle(self, job: Job) -> None:
         """Answer everything the person wrote since the last answer.
@@ -73,48 +115,61 @@ class Turns:
             owed = await self._read(job)
             if owed is None:
                 return
-            result, text = await self._think(job, owed)
+            step = _step(owed)
+            answer = _without_model(owed, step) or await self._think(job, owed)
             try:
-                await self._answer(job, owed, result, text, final=draft == _DRAFTS)
+                await self._write(job, owed, replace(answer, closure=step.closure), final=draft == _DRAFTS)
             except StaleVersion:
                 log.info("turn.draft_void", conversation=owed.conversation.public_id, draft=draft)
             else:
                 return
 
     async def apologize(self, job: Job) -> None:
-        """Answer with the fallback text what a dead turn left unanswered, unless a later turn did."""
+        """Answer for a dead turn, unless a later one did: a person is called where the model failed; where the program died
+        under the turn, the user is asked to write again.
+        """
         owed = await self._read(job)
-        if owed is not None:
-            result = AiResult(owed.conversation.feature or DEFAULT, "failed", "", "")
-            await self._answer(job, owed, result, apology(owed.locale), final=True)
+        if owed is None:
+            return
+        feature = owed.conversation.feature or DEFAULT
+        if job.argument(GAVE_UP):
+            failed = texts(owed.locale).failed
+            answer = Answer(AiResult(feature, "failed", "", ""), failed, State.HANDOFF, "the model does not answer")
+        else:
+            answer = Answer(AiResult(feature, INTERRUPTED, "", ""), apology(owed.locale))
+        await self._write(job, owed, answer, final=True)
 
     async def _read(self, job: Job) -> Owed | None:
         conversation_id = job.argument("conversation_id")
-        owed = await self._database.read(job.owner_id, _owed, conversation_id)
+        owed = await self._database.read(job.owner_id, _owed, conversation_id, self._base)
         if owed is not None and owed.conversation.state is State.PENDING:
-            owed = await self._database.write(job.owner_id, _begin, conversation_id, now=self._clock.now())
+            owed = await self._database.write(job.owner_id, _begin, conversation_id, self._base, now=self._clock.now())
         return owed
 
-    async def _think(self, job: Job, owed: Owed) -> tuple[AiResult, str]:
-        """The turn's result and the text to send; the fallback text where the model has none or refuses."""
+    async def _think(self, job: Job, owed: Owed) -> Answer:
+        """What the model says; the fallback text where it has none or refuses, and a person after too many of those."""
         agent = self._agents[owed.conversation.feature or DEFAULT]
         who = ToolContext(job.owner_id, owed.conversation.user_id, owed.conversation.id)
         users = [User(context.spoken(message)) for message in owed.messages]
         await pass_failpoint("turn.before_model")
         started = self._clock.monotonic()
         try:
-            outcome = await run(self._llm, self._agents, agent.name, who, owed.history, users, self._limits)
+            async with self._typing(job, owed):
+                outcome = await run(self._llm, self._agents, agent.name, who, owed.history, users, self._limits)
         except LlmUnavailable as exc:
             raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
         except LlmRefused as exc:
             log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
             if exc.code == _NO_KEY_YET:
                 raise Retry(str(exc)) from exc
-            return AiResult(agent.name, exc.code, "", prompt_id(agent)), apology(owed.locale)
+            return _failed(owed, AiResult(agent.name, exc.code, "", prompt_id(agent)))
         await pass_failpoint("turn.after_model")
-        answered = outcome.ending is Ending.ANSWERED
-        text = outcome.text if answered else apology(owed.locale)
-        return self._result(outcome, round((self._clock.monotonic() - started) * 1000)), text
+        result = self._result(outcome, round((self._clock.monotonic() - started) * 1000))
+        person = next((call for call in outcome.calls if call.name == CALL_PERSON and not call.failed), None)
+        if person is not None:
+            reason = Reason.model_validate_json(person.arguments).reason
+            return Answer(replace(result, outcome=HANDED_OVER), "", State.HANDOFF, reason)
+        return Answer(result, outcome.text) if outcome.ending is Ending.ANSWERED else _failed(owed, result)
 
     def _result(self, outcome: Outcome, latency_ms: int) -> AiResult:
         return AiResult(
@@ -131,46 +186,125 @@ class Turns:
             latency_ms=latency_ms,
         )
 
-    async def _answer(self, job: Job, owed: Owed, result: AiResult, text: str, *, final: bool) -> None:
-        bodies = split(to_whatsapp(text))
-        await self._database.write(job.owner_id, _commit, owed, result, bodies, final=final, now=self._clock.now())
+    @asynccontextmanager
+    async def _typing(self, job: Job, owed: Owed) -> AsyncIterator[None]:
+        """Show that an answer is being written while the body runs, once it takes longer than a moment."""
+        newest = owed.messages[-1].provider_sid
+        showing = asyncio.create_task(self._keep_typing(job.owner_id, owed.conversation, newest)) if newest else None
+        try:
+            yield
+        finally:
+            if showing is not None:
+                showing.cancel()
+                await asyncio.wait({showing})
+
+    async def _keep_typing(self, owner_id: int, conversation: Conversation, newest: str) -> None:
+        await asyncio.sleep(_TYPING_AFTER_SECONDS)
+        with suppress(WtaiError):  # a sign that could not be shown changes nothing
+            while True:
+                await self._show_typing(owner_id, conversation, newest)
+                await asyncio.sleep(_TYPING_SECONDS)
+
+    async def _write(self, job: Job, owed: Owed, answer: Answer, *, final: bool) -> None:
+        await self._database.write(job.owner_id, _commit, owed, answer, final=final, now=self._clock.now())
         await pass_failpoint("turn.after_commit")
 
 
-def _owed(tx: OwnerTx, conversation_id: int) -> Owed | None:
+def _step(owed: Owed) -> Step:
+    said = (LastWords(one.role, one.text) for one in owed.history[-6:] if isinstance(one, User | Assistant) and one.text)
+    return shortcuts.step(owed.conversation, owed.messages, tuple(said)[-3:], owed.number, owed.chosen)
+
+
+def _without_model(owed: Owed, step: Step) -> Answer | None:
+    """The answer where the person's words decide it; None where a model has to be asked."""
+    feature, words = owed.conversation.feature or DEFAULT, texts(owed.locale)
+    match step.next:
+        case Next.CALL_PERSON:
+            return Answer(AiResult(feature, HANDED_OVER, "", ""), "", State.HANDOFF, step.reason)
+        case Next.CLOSE:
+            farewell = owed.chosen.farewell_text or words.farewell
+            return Answer(AiResult(feature, CLOSED, "", ""), farewell, State.USER_CLOSED, step.reason)
+        case Next.ASK_WHETHER_DONE:
+            return Answer(AiResult(feature, ASKED, "", ""), words.may_close, reason=step.reason, question=Question.CLOSURE)
+        case Next.THINK:
+            return None
+
+
+def _failed(owed: Owed, result: AiResult) -> Answer:
+    if owed.failed_before + 1 >= owed.chosen.handoff_after_failures:
+        return Answer(result, texts(owed.locale).failed, State.HANDOFF, f"{owed.failed_before + 1} failed turns")
+    return Answer(result, apology(owed.locale))
+
+
+def _owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | None:
     conversation = conversations.conversation(tx, conversation_id)
     if conversation is None or conversation.state not in _TAKES_TURNS:
         return None
     messages = conversations.unanswered(tx, conversation)
     if not messages:
         return None
-    skip = context.turns_left_out(store.count_turns(tx, conversation_id))
-    turns = store.past_turns(tx, conversation_id, skip=skip)
-    after = store.through_of_turn(tx, conversation_id, skip)
-    said = context.history(turns, store.messages_after(tx, conversation_id, after)) if turns else ()
-    return Owed(conversation, tuple(messages), said, owner(tx).locale)
+    count = store.count_turns(tx, conversation_id)
+    return Owed(
+        conversation,
+        tuple(messages),
+        _history(tx, conversation, context.turns_left_out(count)),
+        count + 1,
+        store.failed_turns(tx, conversation_id),
+        owner(tx).locale,
+        preferences(tx, base),
+    )
 
 
-def _begin(tx: OwnerTx, conversation_id: int, *, now: int) -> Owed | None:
-    owed = _owed(tx, conversation_id)
+def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, ...]:
+    after = store.through_of_turn(tx, conversation.id, skip)
+    messages = store.messages_after(tx, conversation.id, after)
+    steps = conversations.steps_of_people(tx, conversation.id)
+    if skip:  # what happened before the window opens stays outside it
+        steps = [step for step in steps if messages and step[0] >= messages[0].created_at]
+    turns = store.past_turns(tx, conversation.id, skip=skip)
+    return context.history(turns, messages, steps, conversation.answered_through)
+
+
+def _begin(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
+    owed = _owed(tx, conversation_id, base)
     if owed is not None and owed.conversation.state is State.PENDING:
         lifecycle.move(tx, owed.conversation, State.PROGRESS, actor="agent", reason="turn started", now=now)
-        owed = _owed(tx, conversation_id)
+        owed = _owed(tx, conversation_id, base)
     return owed
 
 
-def _commit(tx: OwnerTx, owed: Owed, result: AiResult, bodies: list[str], *, final: bool, now: int) -> None:
+def _commit(tx: OwnerTx, owed: Owed, answer: Answer, *, final: bool, now: int) -> None:
     """Answer, outbox, AI result and state in one transaction. StaleVersion if the conversation moved on, unless ``final``."""
     current = conversations.conversation(tx, owed.conversation.id)
-    if current is None or current.state not in _TAKES_TURNS:
+    if current is None or current.state not in _TAKES_TURNS or current.takeover_epoch != owed.conversation.takeover_epoch:
+        return
+    if owed.through <= current.answered_through:  # the person opted out meanwhile
         return
     if current.version != owed.conversation.version and not final:
         raise StaleVersion(f"conversation {current.public_id} has moved on since its turn was read")
-    result_id = store.insert_result(tx, current.id, owed.through, result, now=now)
+    result_id = store.insert_result(tx, current.id, owed.through, answer.result, now=now)
     if result_id is None:
         return
-    conversations.mark_answered(tx, current.id, owed.through, result.feature)
-    if not any(message.id > owed.through for message in conversations.unanswered(tx, current)):
-        lifecycle.move(tx, current, State.WAITING_USER, actor="agent", reason=result.outcome, now=now)
-    outbox.put(tx, current, bodies, author="agent", ai_result_id=result_id, now=now)
+    conversations.mark_answered(tx, current.id, owed.through)
+    conversations.set_feature(tx, current.id, answer.result.feature)
+    if answer.closure is not None:
+        conversations.insert_closure(tx, current.id, owed.through, answer.closure, now=now)
+    _conclude(tx, current, owed, answer, result_id, now)
     failpoint("turn.before_commit")
+
+
+def _conclude(tx: OwnerTx, current: Conversation, owed: Owed, answer: Answer, result_id: int, now: int) -> None:
+    """Say it, and go where it leads. While newer messages wait, the conversation stays in progress: a turn is owed for them."""
+    if answer.to is State.HANDOFF:
+        handoff.request(tx, current, owed.chosen, actor="agent", reason=answer.reason, text=answer.text or None, now=now)
+        return
+    outbox.put(tx, current, split(to_whatsapp(answer.text)), author="agent", ai_result_id=result_id, now=now)
+    newer = any(message.id > owed.through for message in conversations.unanswered(tx, current))
+    # What was written before a question came does not answer it.
+    conversations.set_question(tx, current.id, None if newer else answer.question)
+    if newer:
+        return
+    idle_at = now + owed.chosen.idle_minutes * MINUTE if answer.to is State.WAITING_USER else None
+    reason = answer.reason or answer.result.outcome
+    actor = "user" if answer.to is State.USER_CLOSED else "agent"
+    lifecycle.move(tx, current, answer.to, actor=actor, reason=reason, idle_at=idle_at, now=now)

@@ -55,7 +55,7 @@ class Accounts:
 
     def _opened(self, sealed: store.SealedAccount) -> Account:
         tokens = [self._sealer.unseal(sealed.owner_id, TOKEN_FIELD, token) for token in json.loads(sealed.tokens)]
-        return Account(sealed.owner_id, sealed.account_sid, tuple(tokens))
+        return Account(sealed.owner_id, sealed.account_sid, tuple(tokens), sealed.preferences)
 
 
 def connect(tx: OwnerTx, sealer: Sealer, account_sid: str, tokens: list[str], addresses: list[str], *, now: int) -> None:

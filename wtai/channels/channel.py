@@ -3,24 +3,31 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from wtai.conversation.model import Template
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An owner's account with the provider. ``tokens`` verify what it sends us, the first one signs our calls."""
+    """An owner's account with the provider. ``tokens`` verify what it sends us, the first one signs our calls.
+
+    ``preferences`` is the JSON of what the owner chose.
+    """
 
     owner_id: int
     account_sid: str
     tokens: tuple[str, ...]
+    preferences: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to send, already within the channel's limits."""
+    """One message to send, already within the channel's limits; with a template it has no body."""
 
     public_id: str
     sender: str
     recipient: str
     body: str
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)

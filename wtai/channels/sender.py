@@ -9,7 +9,7 @@ from wtai.channels.accounts import Accounts
 from wtai.channels.channel import Account, Channel, Outgoing
 from wtai.clock import MINUTE, SECOND, Clock
 from wtai.conversation import outbox
-from wtai.conversation.model import OutboundMessage
+from wtai.conversation.model import OutboundMessage, Template
 from wtai.db.tx import Database
 from wtai.errors import NotFound, Retry, SendError, SendRejected, SendThrottled, SendUnknown
 from wtai.failpoints import pass_failpoint
@@ -37,20 +37,20 @@ class Sender:
 
     async def handle(self, job: Job) -> None:
         """Bring one message out. Retry while the provider throttles or an outcome has yet to be found out."""
-        due = await self._database.write(job.owner_id, outbox.start, job.argument("message_id"), now=self._clock.now())
+        message_id = job.argument("message_id")
+        message = await self._database.read(job.owner_id, outbox.look, message_id)
+        account, channel = await self._way(job, message)
+        # The way is known before the call is committed to, so that nothing lies between the two.
+        due = await self._database.write(job.owner_id, outbox.start, message_id, now=self._clock.now())
         if due.step is outbox.Step.CALL:
-            await self._call(job, due.message)
+            await self._call(job, due.message, account, channel)
         elif due.step is outbox.Step.FIND_OUT:
-            await self._find_out(job, due.message)
+            await self._find_out(job, due.message, account, channel)
 
-    async def _call(self, job: Job, message: OutboundMessage) -> None:
+    async def _call(self, job: Job, message: OutboundMessage, account: Account, channel: Channel) -> None:
         await pass_failpoint("send.before_call")
-        try:
-            account, channel = await self._way(job, message)
-        except NotFound:
-            await self._database.write(job.owner_id, outbox.not_accepted, message.id, now=self._clock.now())
-            raise
-        outgoing = Outgoing(message.public_id, message.sender, message.recipient, message.body)
+        template = Template(message.content_sid, message.content_variables or "{}") if message.content_sid else None
+        outgoing = Outgoing(message.public_id, message.sender, message.recipient, message.body, template)
         try:
             sid = await channel.send(account, outgoing)
         except SendThrottled as exc:
@@ -58,7 +58,7 @@ class Sender:
             raise Retry(f"throttled, code {exc.code}", delay_ms=_spread(exc.retry_after_ms)) from exc
         except SendRejected as exc:
             log.warning("send.rejected", message=message.public_id, code=exc.code)
-            await self._database.write(job.owner_id, outbox.failed, message.id, exc.code, now=self._clock.now())
+            await self._database.write(job.owner_id, outbox.failed, message.id, exc.code, exc.held_back, now=self._clock.now())
         except SendUnknown as exc:
             log.warning("send.unknown", message=message.public_id, code=exc.code)
             await self._database.write(job.owner_id, outbox.unknown, message.id, now=self._clock.now())
@@ -68,9 +68,11 @@ class Sender:
             await self._database.write(job.owner_id, outbox.accepted, message.id, sid, now=self._clock.now())
             await pass_failpoint("send.after_commit")
 
-    async def _find_out(self, job: Job, message: OutboundMessage) -> None:
-        """One match that can be nobody else's is this message; none, twice, and it is sent again, once; else it stays unknown."""
-        account, channel = await self._way(job, message)
+    async def _find_out(self, job: Job, message: OutboundMessage, account: Account, channel: Channel) -> None:
+        """One match that can be nobody else's is this message; none, twice, and it is sent again, once; else it stays unknown.
+
+        A template matches whatever it may have become: it is listed with the text that the recipient reads, not known here.
+        """
         since = (message.sending_at or 0) - _CLOCKS_APART_MS
         try:
             listings = await channel.listing(account, message.sender, message.recipient, since)
@@ -79,7 +81,7 @@ class Sender:
                 log.error("send.stays_unknown", message=message.public_id, reason=f"no listing: {exc}")  # noqa: TRY400
                 return
             raise Retry("the provider's listing fails", delay_ms=self._reconcile_ms) from exc
-        alike = [listed.provider_sid for listed in listings if listed.body == message.body]
+        alike = [listed.provider_sid for listed in listings if message.content_sid or listed.body == message.body]
         found = await self._database.read(job.owner_id, outbox.candidates, message, alike, since - _CLOCKS_APART_MS)
         match found.provider_sids:
             case ():

@@ -7,18 +7,19 @@ from wtai.db.tx import OwnerTx, SystemTx
 
 @dataclass(frozen=True, slots=True)
 class SealedAccount:
-    """An account whose tokens are sealed: a JSON list of sealed texts, the primary token first."""
+    """An account whose tokens are sealed: a JSON list of sealed texts, the primary token first; with its owner's preferences."""
 
     owner_id: int
     account_sid: str
     tokens: str
+    preferences: str
 
 
 def account_of_address(tx: SystemTx, account_sid: str, address: str) -> SealedAccount | None:
     """Whose address this is with this account, for an active owner; None if nobody connected it."""
     row = tx.one(
         """
-        SELECT a.owner_id, a.account_sid, a.tokens
+        SELECT a.owner_id, a.account_sid, a.tokens, o.preferences
         FROM twilio_numbers n
         JOIN twilio_accounts a ON a.owner_id = n.owner_id AND a.account_sid = n.account_sid
         JOIN owners o ON o.id = a.owner_id AND o.status = 'active'
@@ -34,8 +35,10 @@ def account_of_owner(tx: OwnerTx, address: str) -> SealedAccount | None:
     """The account that one of this owner's addresses belongs to."""
     row = tx.one(
         """
-        SELECT a.owner_id, a.account_sid, a.tokens
-        FROM twilio_numbers n JOIN twilio_accounts a ON a.owner_id = n.owner_id AND a.account_sid = n.account_sid
+        SELECT a.owner_id, a.account_sid, a.tokens, o.preferences
+        FROM twilio_numbers n
+        JOIN twilio_accounts a ON a.owner_id = n.owner_id AND a.account_sid = n.account_sid
+        JOIN owners o ON o.id = a.owner_id
         WHERE n.owner_id = :owner AND n.address = :address
         """,
         address=address,

@@ -15,7 +15,7 @@ from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
 from wtai.clock import SystemClock
 from wtai.conversation.model import OutboundMessage
-from wtai.conversation.store import outbound_of_callback
+from wtai.conversation.outbox_store import outbound_of_callback
 from wtai.db.sqlite import SqliteDatabase
 from wtai.errors import NotFound, WtaiError
 from wtai.identity import store

@@ -3,17 +3,17 @@
 import json
 from dataclasses import dataclass
 
-from wtai.clock import SECOND
-from wtai.conversation import lifecycle, store
+from wtai.clock import MINUTE
+from wtai.conversation import lifecycle, optout, store
+from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after
 from wtai.conversation.model import Conversation, Inbound, State
 from wtai.db.tx import OwnerTx
 from wtai.failpoints import failpoint
-from wtai.jobs.store import enqueue, postpone
+from wtai.identity.preferences import Preferences
+from wtai.jobs.store import CHANNEL, enqueue, postpone
 
 TURN = "turn"
 """The kind of job that answers a conversation; its payload is {"conversation_id"}."""
-
-_LONGEST_QUIET_MS = 8 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,53 +25,74 @@ class Received:
     conversation_id: int | None = None
 
 
-def receive(tx: OwnerTx, inbound: Inbound, *, now: int, quiet_ms: int) -> Received:
-    """Keep ``inbound`` and owe it an answer. The turn starts ``quiet_ms`` after the last message of a burst, at the latest
-    8 s after its first.
+def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> Received:
+    """Keep ``inbound`` and owe it an answer: after the quiet that ends a burst, at the latest 8 s after its first message.
+
+    ``chosen`` is what holds for this owner. Someone who opted out is owed nothing until they opt in again.
     """
     if store.has_message(tx, inbound.provider_sid):
         return Received(new=False)
     user_id = _person(tx, inbound, now)
-    conversation = store.open_conversation(tx, user_id, inbound.our_address) or _open(tx, user_id, inbound, now)
+    conversation = store.open_conversation(tx, user_id, inbound.our_address) or _open(tx, user_id, inbound, chosen, now)
     message_id = store.insert_inbound(tx, conversation.id, inbound, _details(inbound), now=now)
     if message_id is None:
         return Received(new=False)
     store.insert_media(tx, message_id, inbound)
-    if conversation.state is State.WAITING_USER:
-        lifecycle.move(tx, conversation, State.PROGRESS, actor="user", reason="message", now=now)
-    store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
-    if conversation.state is not State.HANDOFF:
-        _owe_turn(tx, conversation, now, quiet_ms)
+    if optout.heeded(tx, inbound, conversation, now=now):
+        _owe_nothing(tx, conversation, message_id, chosen, now)
+        store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
+    else:
+        if conversation.state is State.WAITING_USER:
+            lifecycle.move(tx, conversation, State.PROGRESS, actor="user", reason="message", now=now)
+        store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
+        if conversation.state is not State.HANDOFF:
+            owe_turn(tx, conversation, quiet_ms=quiet_after(inbound, chosen.burst_quiet_ms), now=now)
     failpoint("ack.before_commit")
     return Received(True, message_id, conversation.id)
 
 
+def _owe_nothing(tx: OwnerTx, conversation: Conversation, message_id: int, chosen: Preferences, now: int) -> None:
+    """This message needs no answer. Nor does anything before it, if the person wants none; else that stays owed."""
+    current = store.conversation(tx, conversation.id) or conversation
+    if current.opted_out or len(store.unanswered(tx, current)) == 1:
+        store.mark_answered(tx, conversation.id, message_id)
+    if current.opted_out and current.state is State.PROGRESS:
+        idle_at = now + chosen.idle_minutes * MINUTE
+        lifecycle.move(tx, current, State.WAITING_USER, actor="user", reason="opted out", idle_at=idle_at, now=now)
+
+
+def owe_turn(tx: OwnerTx, conversation: Conversation, *, quiet_ms: int, now: int) -> None:
+    """Answer the conversation after ``quiet_ms``; a turn that is owed already moves, but not beyond the cap of a burst."""
+    name, run_at = f"conversation:{conversation.id}", now + quiet_ms
+    if postpone(tx, TURN, name, run_at=run_at, longest_ms=LONGEST_QUIET_MS):
+        if not quiet_ms:
+            tx.signal(CHANNEL)
+        return
+    enqueue(tx, TURN, {"conversation_id": conversation.id}, key=name, unique_key=name, run_at=run_at, now=now)
+
+
 def _person(tx: OwnerTx, inbound: Inbound, now: int) -> int:
-    found = [store.user_of_address(tx, inbound.channel, address) for address in inbound.identities]
-    user_id = next((user for user in found if user is not None), None)
-    if user_id is None:
-        others = (store.user_of_address(tx, inbound.channel, address) for address in inbound.lookup)
-        user_id = next((user for user in others if user is not None), None)
-    if user_id is None:
+    """The person who wrote: known under one of their identities, or under another spelling of one, or new."""
+    known = store.known_as(tx, inbound.channel, inbound.identities)
+    person = next(iter(known.values()), None)
+    if person is None and inbound.lookup:
+        person = next(iter(store.known_as(tx, inbound.channel, inbound.lookup).values()), None)
+    if person is None:
         user_id = store.insert_user(tx, inbound.profile_name, now=now)
-    elif inbound.profile_name:
-        store.rename_user(tx, user_id, inbound.profile_name)
-    for address, user in zip(inbound.identities, found, strict=True):
-        if user is None:
+    else:
+        user_id = person.user_id
+        if inbound.profile_name and inbound.profile_name != person.name:
+            store.rename_user(tx, user_id, inbound.profile_name)
+    for address in inbound.identities:
+        if address not in known:
             store.insert_address(tx, user_id, inbound.channel, address)
     return user_id
 
 
-def _open(tx: OwnerTx, user_id: int, inbound: Inbound, now: int) -> Conversation:
-    conversation = store.insert_conversation(tx, user_id, inbound, now=now)
+def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Conversation:
+    conversation = store.insert_conversation(tx, user_id, inbound, expires_at=now + chosen.expire_minutes * MINUTE, now=now)
     store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason="first message", now=now)
     return conversation
-
-
-def _owe_turn(tx: OwnerTx, conversation: Conversation, now: int, quiet_ms: int) -> None:
-    name, run_at = f"conversation:{conversation.id}", now + quiet_ms
-    if not (quiet_ms and postpone(tx, TURN, name, run_at=run_at, longest_ms=_LONGEST_QUIET_MS)):
-        enqueue(tx, TURN, {"conversation_id": conversation.id}, key=name, unique_key=name, run_at=run_at, now=now)
 
 
 def _details(inbound: Inbound) -> str | None:

@@ -20,14 +20,18 @@ OPEN: Final = frozenset(TRANSITIONS)
 """States in which a conversation still takes messages; every other one is final."""
 
 
-def move(tx: OwnerTx, conversation: Conversation, to: State, *, actor: str, reason: str, now: int) -> Conversation:
+def move(
+    tx: OwnerTx, conversation: Conversation, to: State, *, actor: str, reason: str, idle_at: int | None = None, now: int
+) -> Conversation:
     """Bring ``conversation``, as read, to state ``to`` and record who did it and why; returns it as it is now.
+
+    ``idle_at`` (ms) goes with WAITING_USER: when we stop waiting.
 
     InvalidTransition if the table has no such edge, StaleVersion if the conversation has changed since it was read.
     """
     if to not in TRANSITIONS.get(conversation.state, frozenset()):
         raise InvalidTransition(f"conversation {conversation.public_id} cannot go from {conversation.state} to {to}")
-    if not store.change_state(tx, conversation, to, closed_at=None if to in OPEN else now, now=now):
+    if not store.change_state(tx, conversation, to, closed_at=None if to in OPEN else now, idle_at=idle_at, now=now):
         raise StaleVersion(f"conversation {conversation.public_id} has changed since version {conversation.version} was read")
     store.insert_event(tx, conversation.id, conversation.state, to, actor=actor, reason=reason, now=now)
     moved = store.conversation(tx, conversation.id)

@@ -50,6 +50,20 @@ class Status(StrEnum):
     CANCELED = "canceled"
 
 
+class Question(StrEnum):
+    """What we asked, for the next message to answer."""
+
+    CLOSURE = "closure"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An approved template to send instead of free text: ``variables`` is the JSON object of its placeholders' values."""
+
+    content_sid: str
+    variables: str = "{}"
+
+
 @dataclass(frozen=True, slots=True)
 class InboundMedia:
     """An attachment as announced: where it lies with the provider and what it says it is."""
@@ -84,6 +98,14 @@ class Inbound:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """An end user, with the name of the profile as last seen."""
+
+    user_id: int
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusUpdate:
     """What the provider says of an outbound message. ``message`` is our public id of it where the provider gave it back."""
 
@@ -91,6 +113,8 @@ class StatusUpdate:
     status: Status
     message: str | None = None
     error_code: int | None = None
+    held_back: str | None = None
+    """``window`` or ``opted_out`` where that is why the message was not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,12 @@ class Conversation:
     answered_through: int
     last_inbound_at: int | None
     opened_at: int
+    takeover_epoch: int
+    question: Question | None
+    handoff_reason: str | None
+    idle_at: int | None
+    expires_at: int | None
+    opted_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +152,7 @@ class Message:
     kind: Kind
     status: Status
     body: str
+    provider_sid: str | None
     details: str | None
     ai_result_id: int | None
     created_at: int
@@ -129,7 +160,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """A message on its way out, with what is known of the latest call to the provider."""
+    """A message on its way out, with what is known of the latest call to the provider and what may keep it back.
+
+    ``epoch`` is the conversation's ``takeover_epoch`` when it was written. A template has ``content_sid`` instead of a body.
+    """
 
     id: int
     public_id: str
@@ -143,3 +177,11 @@ class OutboundMessage:
     resends: int
     polls: int
     polled_at: int | None
+    author: str
+    epoch: int
+    takeover_epoch: int
+    last_inbound_at: int | None
+    opted_out: bool
+    parked: str | None
+    content_sid: str | None
+    content_variables: str | None

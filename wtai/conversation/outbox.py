@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from wtai.conversation import store
-from wtai.conversation.model import Conversation, OutboundMessage, Status, StatusUpdate
+from wtai.clock import DAY
+from wtai.conversation import outbox_store as store
+from wtai.conversation.model import Conversation, OutboundMessage, Status, StatusUpdate, Template
+from wtai.conversation.store import has_message
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
 from wtai.failpoints import failpoint
@@ -66,21 +68,63 @@ def put(
     """Send ``bodies`` to the conversation's person, in order, each within the channel's limits, once this commits."""
     for body in bodies:
         message_id = store.insert_outbound(tx, conversation.id, body, author=author, ai_result_id=ai_result_id, now=now)
-        enqueue(tx, SEND, {"message_id": message_id}, key=f"send:{conversation.user_id}", now=now)
+        _owe_send(tx, conversation, message_id, now)
+
+
+def put_template(tx: OwnerTx, conversation: Conversation, template: Template, *, instead_of: int | None = None, now: int) -> None:
+    """Send an approved template, which may go out at any time; a parked message that it stands for is canceled."""
+    if instead_of is not None and look(tx, instead_of).parked is not None:
+        store.set_status(tx, instead_of, Status.CANCELED, now=now)
+    message_id = store.insert_outbound(tx, conversation.id, "", author="staff", ai_result_id=None, template=template, now=now)
+    _owe_send(tx, conversation, message_id, now)
+
+
+def window_closes_at(last_inbound_at: int | None) -> int:
+    """Until when (ms) free text may be sent on WhatsApp: 24 hours from the person's last message."""
+    return (last_inbound_at or 0) + DAY
+
+
+def look(tx: OwnerTx, message_id: int) -> OutboundMessage:
+    """A message as it is now. NotFound."""
+    message = store.outbound(tx, message_id)
+    if message is None:
+        raise NotFound(f"no outbound message {message_id}")
+    return message
 
 
 def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
     """Commit that the provider is about to be called, or tell that an earlier call's outcome must be found out first."""
-    message = store.outbound(tx, message_id)
-    if message is None:
-        raise NotFound(f"no outbound message {message_id}")
+    message = look(tx, message_id)
     if message.status is Status.QUEUED:
+        if _is_held_back(tx, message, now):
+            return Due(Step.NOTHING, message)
         store.start_call(tx, message_id, now=now)
         return Due(Step.CALL, message)
     if message.status is Status.SENDING:  # the process died during the call
         store.set_status(tx, message_id, Status.UNKNOWN, now=now)
         return Due(Step.FIND_OUT, message)
     return Due(Step.FIND_OUT if message.status is Status.UNKNOWN else Step.NOTHING, message)
+
+
+def _is_held_back(tx: OwnerTx, message: OutboundMessage, now: int) -> bool:
+    """Judged at the last moment, in the transaction that commits to the call: nothing goes out against it."""
+    if message.author == "agent" and message.epoch < message.takeover_epoch:
+        store.set_status(tx, message.id, Status.CANCELED, now=now)
+        return True
+    if message.parked is not None:  # a person decides, whatever has changed since
+        return True
+    if message.opted_out:
+        store.park(tx, message.id, "opted_out", now=now)
+        store.set_status(tx, message.id, Status.CANCELED, now=now)
+        return True
+    if message.channel == "whatsapp" and message.content_sid is None and now >= window_closes_at(message.last_inbound_at):
+        store.park(tx, message.id, "window", now=now)
+        return True
+    return False
+
+
+def _owe_send(tx: OwnerTx, conversation: Conversation, message_id: int, now: int) -> None:
+    enqueue(tx, SEND, {"message_id": message_id}, key=f"send:{conversation.user_id}", now=now)
 
 
 def accepted(tx: OwnerTx, message_id: int, provider_sid: str, *, now: int) -> None:
@@ -93,20 +137,35 @@ def accepted(tx: OwnerTx, message_id: int, provider_sid: str, *, now: int) -> No
 
 
 def not_accepted(tx: OwnerTx, message_id: int, *, now: int) -> None:
-    """The provider certainly does not have the message: it may be sent again."""
-    store.set_status(tx, message_id, Status.QUEUED, now=now)
+    """The provider certainly did not take the call: the message may be sent again, unless an earlier call turned out well."""
+    if _is_called(tx, message_id):
+        store.set_status(tx, message_id, Status.QUEUED, now=now)
 
 
-def failed(tx: OwnerTx, message_id: int, error_code: int | None, *, now: int) -> None:
-    """The provider will never take the message."""
-    store.set_status(tx, message_id, Status.FAILED, error_code=error_code, now=now)
+def failed(tx: OwnerTx, message_id: int, error_code: int | None, held_back: str | None, *, now: int) -> None:
+    """The provider will never take the message; what it says of the window or of an opt-out is kept."""
+    if _is_called(tx, message_id):
+        store.set_status(tx, message_id, Status.FAILED, error_code=error_code, now=now)
+    _hold_back(tx, message_id, held_back, now)
+
+
+def _hold_back(tx: OwnerTx, message_id: int, reason: str | None, now: int) -> None:
+    if reason is not None:
+        store.park(tx, message_id, reason, now=now)
+    if reason == "opted_out":
+        store.opt_out_recipient(tx, message_id, now=now)
 
 
 def unknown(tx: OwnerTx, message_id: int, *, now: int) -> None:
     """The call ended without telling whether the provider has the message, unless a callback has told meanwhile."""
-    message = store.outbound(tx, message_id)
-    if message is not None and message.status is Status.SENDING:
+    if _is_called(tx, message_id):
         store.set_status(tx, message_id, Status.UNKNOWN, now=now)
+
+
+def _is_called(tx: OwnerTx, message_id: int) -> bool:
+    """Whether nothing is known of the message but that the provider was called: a callback may have told more meanwhile."""
+    message = store.outbound(tx, message_id)
+    return message is not None and message.status is Status.SENDING
 
 
 def absent(tx: OwnerTx, message_id: int, *, apart_ms: int, now: int) -> Absence:
@@ -136,7 +195,7 @@ class Candidates:
 
 def candidates(tx: OwnerTx, message: OutboundMessage, provider_sids: Sequence[str], since: int) -> Candidates:
     """Those of the listed ids that belong to no message of ours yet, and whether another one since then may claim them too."""
-    free = tuple(sid for sid in provider_sids if not store.has_message(tx, sid))
+    free = tuple(sid for sid in provider_sids if not has_message(tx, sid))
     return Candidates(free, store.has_rival(tx, message, since))
 
 
@@ -152,5 +211,6 @@ def update_status(tx: OwnerTx, update: StatusUpdate, *, now: int) -> bool:
         # Any word about it proves that the provider has it.
         known = Status.SENT if _RANK[status] < _RANK[Status.SENT] else status
         store.set_status(tx, message.id, known, provider_sid=update.provider_sid, error_code=update.error_code, now=now)
+        _hold_back(tx, message.id, update.held_back, now)
     failpoint("status.before_commit")
     return True

@@ -1,25 +1,52 @@
 """SQL of conversations, their messages and the people in them."""
 
-from wtai.conversation.model import Conversation, Inbound, Kind, Message, OutboundMessage, State, Status
-from wtai.db.tx import OwnerTx, Row
+from collections.abc import Sequence
+
+from wtai.conversation.closure import Closure
+from wtai.conversation.model import (
+    Conversation,
+    Inbound,
+    Kind,
+    Message,
+    Person,
+    Question,
+    State,
+    Status,
+)
+from wtai.db.tx import OwnerTx, Row, SystemTx
+from wtai.errors import NotFound
 from wtai.ids import public_id
 
 _CONVERSATION = """
 SELECT id, public_id, user_id, channel, address, user_address, state, version, feature, answered_through, last_inbound_at,
-    opened_at
+    opened_at, takeover_epoch, question, handoff_reason, idle_at, expires_at, EXISTS (
+        SELECT 1 FROM opt_outs o
+        WHERE o.owner_id = conversations.owner_id AND o.user_id = conversations.user_id AND o.our_address = conversations.address
+    ) AS opted_out
 FROM conversations
 """
-_MESSAGE = "SELECT id, public_id, direction, author, kind, status, body, details, ai_result_id, created_at FROM messages"
+_MOST_ADDRESSES = 6
+
+_MESSAGE = """
+SELECT id, public_id, direction, author, kind, status, body, provider_sid, details, ai_result_id, created_at FROM messages
+"""
 
 
-def user_of_address(tx: OwnerTx, channel: str, address: str) -> int | None:
-    """The person known under this address."""
-    row = tx.one(
-        "SELECT user_id FROM user_addresses WHERE owner_id = :owner AND channel = :channel AND address = :address",
+def known_as(tx: OwnerTx, channel: str, addresses: Sequence[str]) -> dict[str, Person]:
+    """Who is known under which of these addresses, in the order given; at most six count."""
+    first, *others = addresses[:_MOST_ADDRESSES]
+    padded = dict(zip("bcdef", others + [first] * _MOST_ADDRESSES, strict=False))
+    rows = tx.all(
+        """
+        SELECT a.address, a.user_id, u.name FROM user_addresses a JOIN users u ON u.owner_id = a.owner_id AND u.id = a.user_id
+        WHERE a.owner_id = :owner AND a.channel = :channel AND a.address IN (:a, :b, :c, :d, :e, :f)
+        """,
         channel=channel,
-        address=address,
+        a=first,
+        **padded,
     )
-    return row["user_id"] if row else None
+    people = {row["address"]: Person(row["user_id"], row["name"]) for row in rows}
+    return {address: people[address] for address in addresses if address in people}
 
 
 def insert_user(tx: OwnerTx, name: str | None, *, now: int) -> int:
@@ -75,25 +102,29 @@ def open_conversation(tx: OwnerTx, user_id: int, address: str) -> Conversation |
     return _conversation(row) if row else None
 
 
-def insert_conversation(tx: OwnerTx, user_id: int, inbound: Inbound, *, now: int) -> Conversation:
+def insert_conversation(tx: OwnerTx, user_id: int, inbound: Inbound, *, expires_at: int, now: int) -> Conversation:
     """Open a conversation that knows the one before it."""
-    rows = tx.all(
+    public = public_id("cnv")
+    tx.run(
         """
         INSERT INTO conversations (owner_id, public_id, user_id, channel, address, user_address, state, previous_id,
-            opened_at, updated_at)
+            opened_at, updated_at, expires_at)
         VALUES (:owner, :public_id, :user_id, :channel, :address, :user_address, 'PENDING',
-            (SELECT max(id) FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address), :now, :now)
-        RETURNING id, public_id, user_id, channel, address, user_address, state, version, feature, answered_through,
-            last_inbound_at, opened_at
+            (SELECT max(id) FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address),
+            :now, :now, :expires_at)
         """,
-        public_id=public_id("cnv"),
+        public_id=public,
         user_id=user_id,
         channel=inbound.channel,
         address=inbound.our_address,
         user_address=inbound.reply_to,
+        expires_at=expires_at,
         now=now,
     )
-    return _conversation(rows[0])
+    row = tx.one(f"{_CONVERSATION} WHERE owner_id = :owner AND public_id = :public", public=public)
+    if row is None:
+        raise NotFound(f"conversation {public} is gone")
+    return _conversation(row)
 
 
 def note_inbound(tx: OwnerTx, conversation_id: int, reply_to: str, *, now: int) -> None:
@@ -109,12 +140,13 @@ def note_inbound(tx: OwnerTx, conversation_id: int, reply_to: str, *, now: int) 
     )
 
 
-def change_state(tx: OwnerTx, read: Conversation, to: State, *, closed_at: int | None, now: int) -> bool:
+def change_state(tx: OwnerTx, read: Conversation, to: State, *, closed_at: int | None, idle_at: int | None, now: int) -> bool:
     """Set the state if the conversation is as it was read."""
     return bool(
         tx.run(
             """
-            UPDATE conversations SET state = :to, version = version + 1, updated_at = :now, closed_at = :closed_at
+            UPDATE conversations SET state = :to, version = version + 1, updated_at = :now, closed_at = :closed_at,
+                idle_at = :idle_at
             WHERE owner_id = :owner AND id = :id AND version = :version AND state = :state
             """,
             id=read.id,
@@ -122,18 +154,120 @@ def change_state(tx: OwnerTx, read: Conversation, to: State, *, closed_at: int |
             state=read.state,
             to=to,
             closed_at=closed_at,
+            idle_at=idle_at,
             now=now,
         )
     )
 
 
-def mark_answered(tx: OwnerTx, conversation_id: int, through: int, feature: str) -> None:
-    """Inbound messages up to ``through`` are answered, by ``feature``."""
+def mark_answered(tx: OwnerTx, conversation_id: int, through: int) -> None:
+    """Inbound messages up to ``through`` are answered."""
     tx.run(
-        "UPDATE conversations SET answered_through = :through, feature = :feature WHERE owner_id = :owner AND id = :id",
+        """
+        UPDATE conversations SET answered_through = max(answered_through, :through) WHERE owner_id = :owner AND id = :id
+        """,
         id=conversation_id,
         through=through,
-        feature=feature,
+    )
+
+
+def set_feature(tx: OwnerTx, conversation_id: int, feature: str) -> None:
+    """The specialist that answers from now on."""
+    tx.run(
+        "UPDATE conversations SET feature = :feature WHERE owner_id = :owner AND id = :id", id=conversation_id, feature=feature
+    )
+
+
+def set_question(tx: OwnerTx, conversation_id: int, question: Question | None) -> None:
+    """What the next message answers; None: nothing."""
+    tx.run(
+        "UPDATE conversations SET question = :question WHERE owner_id = :owner AND id = :id",
+        id=conversation_id,
+        question=question,
+    )
+
+
+def set_expiry(tx: OwnerTx, conversation_id: int, expires_at: int | None) -> None:
+    """When the conversation expires (ms); None: not while it stays as it is."""
+    tx.run("UPDATE conversations SET expires_at = :at WHERE owner_id = :owner AND id = :id", id=conversation_id, at=expires_at)
+
+
+def count_takeover(tx: OwnerTx, conversation_id: int, *, reason: str | None) -> None:
+    """A person steps in or out: what the AI wrote before is not to be sent any more."""
+    tx.run(
+        """
+        UPDATE conversations SET takeover_epoch = takeover_epoch + 1, handoff_reason = :reason, question = NULL
+        WHERE owner_id = :owner AND id = :id
+        """,
+        id=conversation_id,
+        reason=reason,
+    )
+
+
+def due(tx: SystemTx, *, now: int, limit: int) -> list[tuple[int, int]]:
+    """Up to ``limit`` conversations whose time is up, of all owners: (owner, id). Reads no more, however many there are."""
+    rows = tx.all(
+        """
+        SELECT owner_id, id FROM (
+            SELECT owner_id, id FROM conversations WHERE state = 'WAITING_USER' AND idle_at <= :now
+            ORDER BY idle_at LIMIT :limit
+        ) AS idle
+        UNION
+        SELECT owner_id, id FROM (
+            SELECT owner_id, id FROM conversations
+            WHERE state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF') AND expires_at <= :now
+            ORDER BY expires_at LIMIT :limit
+        ) AS expired
+        LIMIT :limit
+        """,
+        now=now,
+        limit=limit,
+    )
+    return [(row["owner_id"], row["id"]) for row in rows]
+
+
+def insert_closure(tx: OwnerTx, conversation_id: int, message_id: int, closure: Closure, *, now: int) -> None:
+    """Keep how a message was judged; the first judgement of a message stays."""
+    tx.run(
+        """
+        INSERT INTO closure_decisions (owner_id, conversation_id, message_id, keyword, pattern, context, modifier, confidence,
+            veto, decision, created_at)
+        VALUES (:owner, :conversation_id, :message_id, :keyword, :pattern, :context, :modifier, :confidence, :veto, :decision,
+            :now)
+        ON CONFLICT (owner_id, message_id) DO NOTHING
+        """,
+        conversation_id=conversation_id,
+        message_id=message_id,
+        keyword=closure.keyword,
+        pattern=closure.pattern,
+        context=closure.context,
+        modifier=closure.modifier,
+        confidence=closure.confidence,
+        veto=closure.veto,
+        decision=closure.decision,
+        now=now,
+    )
+
+
+def opt_out(tx: OwnerTx, user_id: int, our_address: str, *, now: int) -> None:
+    """The person wants nothing more from this address of ours."""
+    tx.run(
+        """
+        INSERT INTO opt_outs (owner_id, user_id, our_address, created_at) VALUES (:owner, :user_id, :our_address, :now)
+        ON CONFLICT (owner_id, user_id, our_address) DO NOTHING
+        """,
+        user_id=user_id,
+        our_address=our_address,
+        now=now,
+    )
+
+
+def opt_in(tx: OwnerTx, user_id: int, our_address: str) -> None:
+    """The person takes that back."""
+    tx.run(
+        "DELETE FROM opt_outs WHERE owner_id = :owner AND user_id = :user_id AND our_address = :our_address",
+        user_id=user_id,
+        our_address=our_address,
     )
 
 
@@ -151,6 +285,18 @@ def insert_event(tx: OwnerTx, conversation_id: int, from_: State | None, to: Sta
         reason=reason,
         now=now,
     )
+
+
+def steps_of_people(tx: OwnerTx, conversation_id: int) -> list[tuple[int, bool]]:
+    """When (ms) a person stepped in (True) or handed back (False), in order."""
+    rows = tx.all(
+        """
+        SELECT created_at, to_state = 'HANDOFF' AS steps_in FROM conversation_events
+        WHERE owner_id = :owner AND conversation_id = :id AND 'HANDOFF' IN (from_state, to_state) ORDER BY id
+        """,
+        id=conversation_id,
+    )
+    return [(row["created_at"], bool(row["steps_in"])) for row in rows]
 
 
 def has_message(tx: OwnerTx, provider_sid: str) -> bool:
@@ -209,113 +355,22 @@ def unanswered(tx: OwnerTx, read: Conversation) -> list[Message]:
     return [_message(row) for row in rows]
 
 
-def insert_outbound(tx: OwnerTx, conversation_id: int, body: str, *, author: str, ai_result_id: int | None, now: int) -> int:
-    """A message to be sent; returns its id."""
-    rows = tx.all(
+def last_inbound_id(tx: OwnerTx, conversation_id: int) -> int:
+    """The newest message of the person; 0 if there is none."""
+    row = tx.one(
         """
-        INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, status, body, ai_result_id,
-            created_at, updated_at)
-        VALUES (:owner, :public_id, :conversation_id, 'outbound', :author, 'queued', :body, :ai_result_id, :now, :now)
-        RETURNING id
+        SELECT coalesce(max(id), 0) AS id FROM messages
+        WHERE owner_id = :owner AND conversation_id = :id AND direction = 'inbound'
         """,
-        public_id=public_id("msg"),
-        conversation_id=conversation_id,
-        author=author,
-        body=body,
-        ai_result_id=ai_result_id,
-        now=now,
+        id=conversation_id,
     )
-    return int(rows[0]["id"])
-
-
-_OUTBOUND = """
-SELECT m.id, m.public_id, m.status, m.body, c.address AS sender, c.user_address AS recipient, c.channel, m.provider_sid,
-    m.sending_at, m.resends, m.polls, m.polled_at
-FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
-WHERE m.owner_id = :owner AND m.direction = 'outbound'
-"""
-
-
-def outbound(tx: OwnerTx, message_id: int) -> OutboundMessage | None:
-    """One message on its way out."""
-    row = tx.one(f"{_OUTBOUND} AND m.id = :id", id=message_id)
-    return _outbound(row) if row else None
-
-
-def outbound_of_callback(tx: OwnerTx, public: str | None, provider_sid: str) -> OutboundMessage | None:
-    """The message a status callback is about: by our id where the callback has it, else by the provider's."""
-    row = None
-    if public is not None:
-        row = tx.one(f"{_OUTBOUND} AND m.public_id = :public", public=public)
-    if row is None:
-        row = tx.one(f"{_OUTBOUND} AND m.provider_sid = :sid", sid=provider_sid)
-    return _outbound(row) if row else None
-
-
-def start_call(tx: OwnerTx, message_id: int, *, now: int) -> None:
-    """The provider is about to be called."""
-    tx.run(
-        """
-        UPDATE messages SET status = 'sending', sending_at = :now, polls = 0, polled_at = NULL, updated_at = :now
-        WHERE owner_id = :owner AND id = :id
-        """,
-        id=message_id,
-        now=now,
-    )
-
-
-def set_status(
-    tx: OwnerTx, message_id: int, status: Status, *, provider_sid: str | None = None, error_code: int | None = None, now: int
-) -> None:
-    """Move a message on; an id of the provider once known stays."""
-    tx.run(
-        """
-        UPDATE messages SET status = :status, provider_sid = coalesce(provider_sid, :sid),
-            error_code = coalesce(:error_code, error_code), updated_at = :now
-        WHERE owner_id = :owner AND id = :id
-        """,
-        id=message_id,
-        status=status,
-        sid=provider_sid,
-        error_code=error_code,
-        now=now,
-    )
-
-
-def has_rival(tx: OwnerTx, message: OutboundMessage, since: int) -> bool:
-    """Whether another message of the same words between the same addresses, called for since then, has an unknown outcome."""
-    found = tx.one(
-        """
-        SELECT 1 FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
-        WHERE m.owner_id = :owner AND m.status = 'unknown' AND m.provider_sid IS NULL AND m.id <> :id AND m.body = :body
-            AND m.sending_at >= :since AND c.address = :sender AND c.user_address = :recipient
-        """,
-        id=message.id,
-        body=message.body,
-        since=since,
-        sender=message.sender,
-        recipient=message.recipient,
-    )
-    return found is not None
-
-
-def count_poll(tx: OwnerTx, message_id: int, *, now: int) -> None:
-    """The provider's listing did not have the message."""
-    tx.run("UPDATE messages SET polls = polls + 1, polled_at = :now WHERE owner_id = :owner AND id = :id", id=message_id, now=now)
-
-
-def count_resend(tx: OwnerTx, message_id: int) -> None:
-    """The message proved absent and is sent again."""
-    tx.run("UPDATE messages SET resends = resends + 1 WHERE owner_id = :owner AND id = :id", id=message_id)
+    return int(row["id"]) if row else 0
 
 
 def _conversation(row: Row) -> Conversation:
-    return Conversation(**{**dict(row), "state": State(row["state"])})
+    question = Question(row["question"]) if row["question"] else None
+    return Conversation(**{**dict(row), "state": State(row["state"]), "question": question, "opted_out": bool(row["opted_out"])})
 
 
 def _message(row: Row) -> Message:
     return Message(**{**dict(row), "kind": Kind(row["kind"]), "status": Status(row["status"])})
-
-
-def _outbound(row: Row) -> OutboundMessage:
-    return OutboundMessage(**{**dict(row), "status": Status(row["status"])})

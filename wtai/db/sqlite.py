@@ -6,7 +6,6 @@ an fsync, however many units share it.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -17,6 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar,
 
 import aiosqlite
 
+from wtai.clock import pause
 from wtai.db.tx import OwnerTx, Row, SystemTx
 from wtai.errors import EnvironmentProblem, StorageUnavailable
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 DRIVER: Final = driver.__name__.partition(".")[0]
 VERSION: Final[tuple[int, ...]] = tuple(int(part) for part in driver.sqlite_version.split("."))
 
-_BUSY_TIMEOUT_MS = 5_000
+_BUSY_TIMEOUT_MS = 2_000  # a webhook may wait for two of them, and its sender waits 4.5 s
 _SWITCH_WAIT_MS = 50
 _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
@@ -127,7 +127,7 @@ def _use_wal(connection: SqliteConnection) -> None:
         except driver.OperationalError as exc:
             if _primary_code(exc) != driver.SQLITE_BUSY:
                 raise
-            time.sleep(_SWITCH_WAIT_MS / 1000)
+            pause(_SWITCH_WAIT_MS / 1000)
     raise driver.OperationalError("another program keeps it from write-ahead logging")
 
 

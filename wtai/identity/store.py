@@ -3,6 +3,7 @@
 from wtai.db.tx import OwnerTx, Row, SystemTx
 from wtai.errors import NotFound
 from wtai.identity.model import Owner
+from wtai.identity.preferences import Preferences, merged
 from wtai.ids import public_id
 
 _OWNER = "SELECT id, public_id, name, locale, status, created_at FROM owners"
@@ -42,6 +43,18 @@ def owner(tx: OwnerTx) -> Owner:
     if row is None:
         raise NotFound(f"no owner with key {tx.owner_id}")
     return _owner(row)
+
+
+def preferences(tx: OwnerTx, base: Preferences) -> Preferences:
+    """What holds for this owner: its own choices over ``base``."""
+    row = tx.one("SELECT preferences FROM owners WHERE id = :owner")
+    return merged(base, row["preferences"]) if row else base
+
+
+def choose(tx: OwnerTx, base: Preferences, chosen: str) -> None:
+    """Take over an owner's choices: a JSON object of fields of Preferences. ValueError if they do not fit."""
+    merged(base, chosen)
+    tx.run("UPDATE owners SET preferences = :chosen WHERE id = :owner", chosen=chosen)
 
 
 def _owner(row: Row) -> Owner:

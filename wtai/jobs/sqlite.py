@@ -9,7 +9,7 @@ from wtai.clock import Clock
 from wtai.db.tx import Database, Row, SystemTx
 from wtai.errors import GiveUp
 from wtai.failpoints import failpoint
-from wtai.jobs.queue import RESCUES_TO_DEATH, Job
+from wtai.jobs.queue import GAVE_UP, RESCUES_TO_DEATH, Job
 from wtai.jobs.store import CHANNEL, enqueue
 
 _FIELDS = tuple(field.name for field in fields(Job))
@@ -66,6 +66,7 @@ class SqliteQueue:
 
     Its moves may be undone by a power cut: the job then runs again, which its handler must bear anyway.
     ``after_death`` names, per kind, the kind of the job that takes over the payload of a dead one, in the same transaction.
+    It also learns whether the job failed by itself (GAVE_UP: 1) or its worker died under it (0).
     """
 
     def __init__(
@@ -212,7 +213,7 @@ class SqliteQueue:
             error=error,
         )
         if buried:
-            self._succeed(tx, job)
+            self._succeed(tx, job, gave_up=True)
         self._wake_held_back(tx)
         return bool(buried)
 
@@ -236,17 +237,23 @@ class SqliteQueue:
                 error=f"its worker died or hung under it, {job.rescues + 1} times",
             )
             if dies:
-                self._succeed(tx, job)
+                self._succeed(tx, job, gave_up=False)
         if rows:
             tx.signal(CHANNEL)
         return len(rows)
 
-    def _succeed(self, tx: SystemTx, dead: Job) -> None:
+    def _succeed(self, tx: SystemTx, dead: Job, *, gave_up: bool) -> None:
         self._promote(tx, dead.owner_id, dead.key)
         successor = self._after_death.get(dead.kind)
         if successor is not None:
             with suppress(GiveUp):  # a payload that nobody can read: the dead row is all that can be kept
-                enqueue(tx.for_owner(dead.owner_id), successor, dead.arguments(), key=dead.key, now=self._clock.now())
+                enqueue(
+                    tx.for_owner(dead.owner_id),
+                    successor,
+                    {**dead.arguments(), GAVE_UP: int(gave_up)},
+                    key=dead.key,
+                    now=self._clock.now(),
+                )
 
     def _wake_held_back(self, tx: SystemTx) -> None:
         if self._held_back:

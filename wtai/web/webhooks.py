@@ -15,6 +15,7 @@ from wtai.clock import Clock
 from wtai.conversation import inbox, outbox
 from wtai.db.tx import Database
 from wtai.failpoints import pass_failpoint
+from wtai.identity.preferences import Preferences, merged
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class Webhooks:
         clock: Clock,
         *,
         public_url: str,
-        quiet_ms: int,
+        base: Preferences,
         max_concurrency: int,
         max_fields: int,
     ) -> None:
@@ -41,7 +42,7 @@ class Webhooks:
         self._accounts = accounts
         self._clock = clock
         self._public_url = public_url
-        self._quiet_ms = quiet_ms
+        self._base = base
         self._max_concurrency = max_concurrency
         self._max_fields = max_fields
         self._handling = 0
@@ -57,9 +58,8 @@ class Webhooks:
         """Keep a message and answer empty TwiML; a repeat is answered alike and changes nothing."""
         pairs, account = await self._verified(request)
         message = parse(pairs)
-        received = await self._database.write(
-            account.owner_id, inbox.receive, message, now=self._clock.now(), quiet_ms=self._quiet_ms
-        )
+        chosen = merged(self._base, account.preferences)
+        received = await self._database.write(account.owner_id, inbox.receive, message, chosen, now=self._clock.now())
         await pass_failpoint("ack.after_commit")
         log.debug("message.received", owner=account.owner_id, sid=message.provider_sid, kind=message.kind, new=received.new)
         return web.Response(body=_EMPTY_TWIML, content_type="text/xml")

@@ -41,7 +41,8 @@ A = TypeVar("A", bound=Arguments)
 @dataclass(frozen=True)
 class Tool(Generic[A]):
     """A tool of an agent. ``run`` returns a value that JSON can express (Decimal, dates and dataclasses included); what it
-    raises reaches the log, never the model, unless it is a ToolError. ValueError if the arguments name an identity.
+    raises reaches the log, never the model, unless it is a ToolError. After a tool that
+    ``ends_turn`` the model is not asked again. ValueError if the arguments name an identity.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Tool(Generic[A]):
     arguments: type[A]
     run: Callable[[ToolContext, A], Awaitable[object]]
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ends_turn: bool = False
 
     def __post_init__(self) -> None:
         taken = IDENTITY & self.arguments.model_fields.keys()

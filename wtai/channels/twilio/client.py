@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from yarl import URL
 
 from wtai.channels.channel import Account, Listed, Outgoing
-from wtai.channels.twilio.errors import Reaction, meaning, reaction
+from wtai.channels.twilio.errors import Reaction, held_back, meaning, reaction
 from wtai.channels.twilio.inbound import STATUSES
 from wtai.clock import DAY, MINUTE, SECOND
 from wtai.conversation.model import Status
@@ -84,7 +84,11 @@ class TwilioChannel:
 
     async def send(self, account: Account, message: Outgoing) -> str:
         """Create the message; Twilio's sid of it. Its status callback brings ``message.public_id`` back as ``m``."""
-        form = [("To", message.recipient), ("From", message.sender), ("Body", message.body)]
+        form = [("To", message.recipient), ("From", message.sender)]
+        if message.template is None:
+            form.append(("Body", message.body))
+        else:
+            form += [("ContentSid", message.template.content_sid), ("ContentVariables", message.template.variables)]
         if self._public_url is not None:
             form.append(("StatusCallback", f"{self._public_url}/webhooks/twilio/status?{urlencode({'m': message.public_id})}"))
         answer = await self._call(account, "POST", self._messages(account), form)
@@ -257,7 +261,7 @@ def _refusal(answer: _Answer) -> SendError:
         return SendUnknown(said, code=problem.code)
     if reaction(problem.code, answer.status) is Reaction.RETRY_SLOWLY:
         return SendThrottled(said, code=problem.code, retry_after_ms=answer.retry_after_ms or _SLOWLY)
-    return SendRejected(said, code=problem.code)
+    return SendRejected(said, code=problem.code, held_back=held_back(problem.code))
 
 
 def _problem(answer: _Answer) -> _Problem:

@@ -127,3 +127,13 @@ def meaning(code: int) -> str:
     if code in ERRORS:
         return ERRORS[code][1]
     return f"see https://www.twilio.com/docs/api/errors/{code}"
+
+
+def held_back(code: int | None) -> str | None:
+    """What the code says of the person rather than of the message: ``window`` is closed, ``opted_out``; None: nothing."""
+    if code is None:
+        return None
+    return _HELD_BACK.get(reaction(code))
+
+
+_HELD_BACK = {Reaction.WINDOW: "window", Reaction.OPTED_OUT: "opted_out"}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from wtai.channels.twilio.address import identities, spellings
 from wtai.channels.twilio.details import details_of
+from wtai.channels.twilio.errors import held_back
 from wtai.channels.twilio.form import MalformedPost
 from wtai.conversation.model import Inbound, InboundMedia, Kind, Status, StatusUpdate
 
@@ -106,11 +107,13 @@ def parse_status(pairs: Pairs, query: Mapping[str, str]) -> StatusUpdate | None:
         raise MalformedPost(f"{name} is none of {', '.join(STATUSES)}", field=name)
     ours = query.get("m", "")
     code = fields.get("ErrorCode", "")
+    number = int(code) if re.fullmatch(r"[1-9][0-9]{0,8}", code) else None
     return StatusUpdate(
         provider_sid=sid,
         status=status,
         message=ours if _PUBLIC_ID.fullmatch(ours) else None,
-        error_code=int(code) if re.fullmatch(r"[1-9][0-9]{0,8}", code) else None,
+        error_code=number,
+        held_back=held_back(number),
     )
 
 

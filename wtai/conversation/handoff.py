@@ -1,0 +1,82 @@
+"""A person steps in, and out again: one machine for every way there is.
+
+``takeover_epoch`` counts the steps. What the AI wrote carries the epoch it was written under; the sender drops it when a person
+has stepped in since. From the commit of a takeover nothing goes out that the AI wrote.
+"""
+
+from wtai.clock import MINUTE
+from wtai.conversation import lifecycle, outbox, store
+from wtai.conversation.inbox import owe_turn
+from wtai.conversation.model import Conversation, State
+from wtai.conversation.outbox_store import cancel_unsent
+from wtai.conversation.texts import texts
+from wtai.db.tx import OwnerTx
+from wtai.errors import InvalidTransition
+from wtai.identity.preferences import Preferences
+from wtai.identity.store import owner
+
+ASKED = "asked for a person"
+
+
+def request(
+    tx: OwnerTx,
+    conversation: Conversation,
+    chosen: Preferences,
+    *,
+    actor: str,
+    reason: str,
+    text: str | None = None,
+    now: int,
+) -> Conversation:
+    """Call a person: the AI falls silent, and the user is told so, by ``text`` or in the words for the hour.
+
+    It is told in the transaction in which it happens.
+    """
+    if text is None:
+        own = texts(owner(tx).locale)
+        text = (chosen.handoff_text or own.handoff) if chosen.is_open(now) else (chosen.away_text or own.away)
+    moved = _step_in(tx, conversation, actor=actor, reason=reason, now=now)
+    outbox.put(tx, moved, [text], author="system", ai_result_id=None, now=now)
+    return moved
+
+
+def take_over(tx: OwnerTx, conversation: Conversation, *, reason: str = "taken by staff", now: int) -> Conversation:
+    """A person takes the conversation, whatever the AI is doing. Returns it unchanged if a person has it already."""
+    if conversation.state is State.HANDOFF:
+        return conversation
+    return _step_in(tx, conversation, actor="staff", reason=reason, now=now)
+
+
+def reply(tx: OwnerTx, conversation: Conversation, bodies: list[str], *, now: int) -> Conversation:
+    """A person answers: which takes the conversation over, and answers what the user wrote so far."""
+    taken = take_over(tx, conversation, reason="staff replied", now=now)
+    outbox.put(tx, taken, bodies, author="staff", ai_result_id=None, now=now)
+    store.mark_answered(tx, taken.id, store.last_inbound_id(tx, taken.id))
+    return taken
+
+
+def resume(tx: OwnerTx, conversation: Conversation, chosen: Preferences, *, now: int) -> Conversation:
+    """Hand back to the AI, which answers at once what no person answered. InvalidTransition unless a person has it."""
+    if conversation.state is not State.HANDOFF:
+        raise InvalidTransition(f"conversation {conversation.public_id} is {conversation.state}: no person has it")
+    owed = bool(store.unanswered(tx, conversation))
+    store.count_takeover(tx, conversation.id, reason=None)
+    store.set_expiry(tx, conversation.id, now + chosen.expire_minutes * MINUTE)
+    to = State.PROGRESS if owed else State.WAITING_USER
+    idle_at = None if owed else now + chosen.idle_minutes * MINUTE
+    moved = lifecycle.move(tx, conversation, to, actor="staff", reason="handed back", idle_at=idle_at, now=now)
+    if owed:
+        owe_turn(tx, moved, quiet_ms=0, now=now)
+    return moved
+
+
+def close(tx: OwnerTx, conversation: Conversation, *, now: int) -> Conversation:
+    """Staff end the conversation."""
+    store.count_takeover(tx, conversation.id, reason=None)
+    return lifecycle.move(tx, conversation, State.SUPPORT_CLOSED, actor="staff", reason="closed by staff", now=now)
+
+
+def _step_in(tx: OwnerTx, conversation: Conversation, *, actor: str, reason: str, now: int) -> Conversation:
+    store.count_takeover(tx, conversation.id, reason=reason)
+    cancel_unsent(tx, conversation.id, now=now)
+    return lifecycle.move(tx, conversation, State.HANDOFF, actor=actor, reason=reason, now=now)

@@ -1,0 +1,72 @@
+"""What the next step of a turn is, as far as the person's words tell it without a model. Pure.
+
+A request for a person, an answer to our question, a goodbye: each is decided here, by rules that can be tested, and only what
+remains goes to a model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from wtai.conversation.closure import Closure, Decision, Thresholds, Turn, closure
+from wtai.conversation.consent import Consent, consent
+from wtai.conversation.handoff import ASKED
+from wtai.conversation.model import Conversation, Kind, Message, Question
+from wtai.conversation.wishes import asks_for_person
+from wtai.identity.preferences import Preferences
+
+_WORDS = frozenset({Kind.TEXT, Kind.BUTTON, Kind.LIST})
+
+
+class Next(Enum):
+    """What a turn does with the messages it owes an answer."""
+
+    THINK = auto()
+    ASK_WHETHER_DONE = auto()
+    CLOSE = auto()
+    CALL_PERSON = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next step; ``closure`` is how the words were judged, where they were."""
+
+    next: Next
+    reason: str = ""
+    closure: Closure | None = None
+
+
+def step(
+    conversation: Conversation, messages: Sequence[Message], before: Sequence[Turn], turn_number: int, chosen: Preferences
+) -> Step:
+    """``messages`` are unanswered, ``before`` is what was said last, ``turn_number`` counts from 1.
+
+    Only the person's own words count: what carries media, or was forwarded, goes to the model.
+    """
+    if any(message.kind not in _WORDS or '"forwarded"' in (message.details or "") for message in messages):
+        return Step(Next.THINK)
+    text = "\n".join(message.body for message in messages)
+    if asks_for_person(text):
+        return Step(Next.CALL_PERSON, ASKED)
+    if conversation.question is Question.CLOSURE:
+        match consent(text):
+            case Consent.YES:
+                return Step(Next.CLOSE, "confirmed")
+            case Consent.NO:
+                return Step(Next.THINK)
+            case Consent.NEITHER:
+                pass
+    judged = closure(
+        text,
+        before=before,
+        user_turns=turn_number,
+        owner_keywords=chosen.closing_keywords,
+        thresholds=Thresholds(chosen.confirm_threshold, chosen.close_threshold),
+    )
+    match judged.decision:
+        case Decision.CLOSE:
+            return Step(Next.CLOSE, "said goodbye", judged)
+        case Decision.CONFIRM if conversation.question is None:
+            return Step(Next.ASK_WHETHER_DONE, "may be done", judged)
+        case _:
+            return Step(Next.THINK, closure=judged)

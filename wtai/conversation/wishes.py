@@ -1,0 +1,59 @@
+"""What a person may ask for in words that need no model: a human being, or no more messages. Pure."""
+
+import re
+import unicodedata
+from typing import Final
+
+_STOP: Final = frozenset(
+    {"stop", "stopall", "unsubscribe", "optout", "revoke", "quit", "parar", "pare", "sair", "descadastrar", "salir", "baja"}
+)
+_START: Final = frozenset({"start", "unstop", "comecar", "empezar"})
+
+_ARTICLE: Final = r"(?:(?:um|uma|o|a|os|as|algum|alguma|outro|outra|un|una|el|la|algun|otro|otra|an|the|some|another) )?"
+_PERSON: Final = (
+    r"(?:atendentes?|humanos?|ser humano|pessoa|operador(?:a)?|agente|alguem|alguien|someone|somebody|asesor(?:a)?|persona|"
+    r"(?:real |live |human )?(?:human|person|agent|representative|operator))\b"
+)
+_WISHES: Final = tuple(
+    re.compile(rf"\b{verb} {_ARTICLE}{_PERSON}")
+    for verb in (
+        r"(?:falar?|falo|fale|conversar|hablar|hablo|talk|speak|chat)(?: \w+){0,2}? (?:com|con|to|with)",
+        r"me (?:passar?|passe|transfer(?:e|ir)|transfira|conectar?|conecte|encaminhar?|encaminhe)(?: (?:pra|para|pro|ao|a|com))?",
+        r"(?:pasame|pasarme|transfiereme|transferirme|comunicame|comunicarme|conectame)(?: (?:con|a))?",
+        r"(?:connect|transfer|get|pass|put) me(?: (?:through|over))?(?: (?:to|with))?",
+        r"(?<!se )(?<!como )(?:chamar?|chame|llamar?|llame)(?: a)?",
+    )
+)
+_PERSON_ALONE: Final = re.compile(
+    r"(?:(?:quero|preciso(?: de)?|cade|tem|quiero|necesito|i want|i need) )?(?:(?:um|uma|o|a|un|una|an|the) )?"
+    r"(?:atendente|atendimento humano|humano|operador|asesor|human|agent|representative)(?: (?:por favor|pfv?|please))?"
+)
+_NEGATION: Final = re.compile(r"\b(?:nao|nunca|nem|sem|no|not|never|don t|dont|without|sin)\b")
+_CLAUSE_END: Final = re.compile(r"[.,;:!?\n]+")
+
+
+def asks_to_stop(text: str) -> bool:
+    """The whole message is an opt-out word."""
+    return _folded(text) in _STOP
+
+
+def asks_to_start(text: str) -> bool:
+    """The whole message takes an opt-out back."""
+    return _folded(text) in _START
+
+
+def asks_for_person(text: str) -> bool:
+    """The message clearly asks for a human being; what is less clear is the model's to judge."""
+    return _PERSON_ALONE.fullmatch(_folded(text)) is not None or any(map(_wishes_for_person, _CLAUSE_END.split(text)))
+
+
+def _wishes_for_person(clause: str) -> bool:
+    folded = _folded(clause)
+    found = (wish.search(folded) for wish in _WISHES)
+    return any(wish is not None and not _NEGATION.search(folded[: wish.start()]) for wish in found)
+
+
+def _folded(text: str) -> str:
+    """Lower case without accents, punctuation as single blanks."""
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
+    return " ".join(re.findall(r"\w+", plain))
