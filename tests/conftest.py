@@ -12,6 +12,10 @@ import pytest
 _escapes: list[str] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--steps", type=int, default=None, help="steps of each state machine (default: a few thousand)")
+
+
 class LeftLoopback(RuntimeError):
     """A test tried to reach another machine."""
 

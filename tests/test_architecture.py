@@ -62,7 +62,8 @@ def sources(*patterns: str) -> list[Source]:
 
 def sql_outside_stores(source: Source) -> Iterator[int]:
     """SQL stands in stores, the queue's backend, the database's own package and the memory's, and nowhere else."""
-    if PurePosixPath(source.path).name == "store.py" or source.under(("wtai/jobs/sqlite.py", "wtai/db/", "wtai/ai/memory/")):
+    is_store = PurePosixPath(source.path).stem.rpartition("_")[2] == "store"
+    if is_store or source.under(("wtai/jobs/sqlite.py", "wtai/db/", "wtai/ai/memory/")):
         return
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.match(node.value):

@@ -1,7 +1,8 @@
 """Compares what was acknowledged with what the fake Twilio took for each customer. Knows nothing of the program inside.
 
 Every message has a text of its own and the model is an echo, so that ``eco: a | b`` proves which messages an answer covers. The
-fallback text stands for at least one message: those missing between the echoes around it.
+fallback text, or the word that a person was called instead, stands for at least one message: those missing between the echoes
+around it.
 """
 
 from collections import Counter
@@ -10,10 +11,12 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from wtai.ai.texts import apology
+from wtai.conversation.texts import texts
 from wtai.simulator.twilio_messages import Accepted
 
 _ECHO = "eco: "
 _BETWEEN = " | "
+_FALLBACKS = (apology("pt-BR"), texts("pt-BR").failed)
 
 
 @dataclass(slots=True)
@@ -40,8 +43,8 @@ def judge(heard: Mapping[str, Sequence[str]], accepted: Iterable[Accepted]) -> V
     taken = list(accepted)
     calls = Counter(_our_id(message) for message in taken)
     verdict.doubled += [f"{message}, sent {times} times" for message, times in calls.items() if times > 1]
-    for customer, texts in heard.items():
-        _judge_customer(verdict, texts, [message.body for message in taken if message.to == customer])
+    for customer, said in heard.items():
+        _judge_customer(verdict, said, [message.body for message in taken if message.to == customer])
     verdict.strange += [message.body for message in taken if message.to not in heard]
     return verdict
 
@@ -52,7 +55,7 @@ def _judge_customer(verdict: Verdict, texts: Sequence[str], bodies: Sequence[str
     passed_over: list[str] = []
     position = apologies = 0
     for body in bodies:
-        if body == apology("pt-BR"):
+        if body in _FALLBACKS:
             apologies += 1
             continue
         for text in body.removeprefix(_ECHO).split(_BETWEEN):

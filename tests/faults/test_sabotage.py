@@ -15,7 +15,7 @@ from tests.program import World, open_world, person
 from wtai import failpoints
 from wtai.ai import store as results
 from wtai.ai.store import AiResult
-from wtai.conversation import lifecycle, outbox, store
+from wtai.conversation import lifecycle, outbox, outbox_store, store
 from wtai.conversation.model import Inbound
 from wtai.db.tx import OwnerTx
 from wtai.jobs.store import enqueue
@@ -72,7 +72,7 @@ async def a_turn_fails_after_its_commit(world: World) -> list[str]:
 
 def the_call_comes_before_the_commit_of_sending(patch: pytest.MonkeyPatch) -> None:
     def start(tx: OwnerTx, message_id: int, *, now: int) -> outbox.Due:
-        message = store.outbound(tx, message_id)
+        message = outbox_store.outbound(tx, message_id)
         assert message is not None
         return outbox.Due(outbox.Step.NOTHING if message.provider_sid else outbox.Step.CALL, message)
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.ledger import judge
 from tests.program import World, open_world, person
-from wtai.ai.texts import apology
+from wtai.conversation.texts import texts
 from wtai.db.sqlite import connect
 from wtai.simulator.model import ModelFault
 from wtai.simulator.twilio_faults import TwilioFault
@@ -50,14 +50,18 @@ def fill(place: Path) -> Path:
             return filler
 
 
-async def test_an_unreachable_model_leads_to_the_fallback_text_once_and_no_message_is_lost(world: World, free_port: int) -> None:
+async def test_an_unreachable_model_leads_to_a_person_and_no_message_is_lost(world: World, free_port: int) -> None:
     async with world.running(openai={"base_url": f"http://127.0.0.1:{free_port}/v1"}, worker={"max_attempts": 2}):
         assert (await world.say(ANA, "oi")).status == 200
-        assert await world.answers_to(ANA, 1) == [apology("pt-BR")]
+        assert await world.answers_to(ANA, 1) == [texts("pt-BR").failed]
         await world.at_rest()
     async with world.running():
         await world.say(ANA, "voltou?")
-        assert await world.answers_to(ANA, 2) == [apology("pt-BR"), "eco: voltou?"]
+        await world.at_rest()
+    waiting = "SELECT body FROM messages m JOIN conversations c ON c.id = conversation_id WHERE m.id > answered_through"
+    assert {"body": "voltou?"} in world.rows(waiting)
+    assert world.value("SELECT state FROM conversations") == "HANDOFF"
+    assert len(world.sent_to(ANA)) == 1
 
 
 @pytest.mark.parametrize("fault", [ModelFault.MALFORMED, ModelFault.RESET, ModelFault.THROTTLED])

@@ -12,6 +12,7 @@ import pytest
 from tests.faults.ledger import judge
 from tests.program import World, open_world, person
 from wtai.ai.texts import apology
+from wtai.conversation.texts import texts
 from wtai.simulator.model import ModelFault
 
 ANA, BIA = person(1), person(2)
@@ -144,7 +145,7 @@ async def test_a_long_answer_goes_out_in_parts_in_order_and_the_next_answer_behi
     async with world.running():
         await world.say(ANA, "conte tudo")
         await world.twilio.until(lambda: "número 79" in "".join(message.body for message in world.sent_to(ANA)))
-        await world.say(ANA, "obrigada")
+        await world.say(ANA, "e depois?")
         await world.twilio.until(lambda: world.sent_to(ANA)[-1].body == "curta")
     *parts, last = [message.body for message in world.sent_to(ANA)]
     assert (len(parts), last) == (4, "curta")
@@ -204,16 +205,14 @@ async def test_a_turn_waits_while_the_model_is_down_and_answers_once_it_is_back(
     assert len(world.twilio.accepted) == 1
 
 
-async def test_a_model_that_stays_down_ends_in_the_fallback_text_once_and_the_next_message_is_answered(world: World) -> None:
+async def test_a_model_that_stays_down_ends_with_a_person_who_is_told_once(world: World) -> None:
     world.model.faults.arm(ModelFault.ERROR, times=None)
     async with world.running(worker={"max_attempts": 2}):
         await world.say(ANA, "oi")
-        assert await world.answers_to(ANA, 1) == [apology("pt-BR")]
+        assert await world.answers_to(ANA, 1) == [texts("pt-BR").failed]
         await world.at_rest()
-        world.model.faults.clear()
-        await world.say(ANA, "e agora?")
-        assert await world.answers_to(ANA, 2) == [apology("pt-BR"), "eco: e agora?"]
-    assert world.rows("SELECT outcome FROM ai_results ORDER BY id") == [{"outcome": "failed"}, {"outcome": "answered"}]
+    assert world.value("SELECT state FROM conversations") == "HANDOFF"
+    assert world.rows("SELECT outcome FROM ai_results ORDER BY id") == [{"outcome": "failed"}]
 
 
 @pytest.mark.parametrize(

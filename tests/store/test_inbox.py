@@ -14,6 +14,7 @@ from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, driver
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.errors import InvalidTransition, StaleVersion
+from wtai.identity.preferences import Preferences
 from wtai.identity.store import create_owner
 from wtai.jobs.store import JobRow, list_jobs
 
@@ -51,7 +52,7 @@ async def database(data_dir: Path) -> AsyncIterator[SqliteDatabase]:
 async def take(
     database: SqliteDatabase, inbound: Inbound, *, owner: int = 1, now: int = NOW, quiet_ms: int = QUIET_MS
 ) -> Received:
-    return await database.write(owner, receive, inbound, now=now, quiet_ms=quiet_ms)
+    return await database.write(owner, receive, inbound, Preferences(burst_quiet_ms=quiet_ms), now=now)
 
 
 async def count(database: SqliteDatabase, table: str) -> int:
@@ -140,12 +141,12 @@ async def test_a_brazilian_number_with_and_without_the_ninth_digit_is_one_person
 
 async def test_an_address_only_looked_up_is_not_kept_as_the_persons(database: SqliteDatabase) -> None:
     await take(database, replace(message("SM1", WITH_NINE), lookup=(WITHOUT_NINE,)))
-    assert await database.read(1, store.user_of_address, "whatsapp", WITHOUT_NINE) is None
+    assert await database.read(1, store.known_as, "whatsapp", [WITHOUT_NINE]) == {}
 
 
 async def test_the_person_of_one_owner_is_unknown_to_the_other(database: SqliteDatabase) -> None:
     await take(database, message("SM1"), owner=1)
-    assert await database.read(2, store.user_of_address, "whatsapp", WITH_NINE) is None
+    assert await database.read(2, store.known_as, "whatsapp", [WITH_NINE]) == {}
 
 
 async def test_a_message_after_the_end_opens_a_conversation_that_knows_the_one_before(database: SqliteDatabase) -> None:
