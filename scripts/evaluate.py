@@ -1,39 +1,41 @@
 """Measure the program against cases, offline. Exit 0 unless a measurement could not run.
 
-    python scripts/evaluate.py closure FILE… [--json]
-    python scripts/evaluate.py transcripts DIR… [--json] [--api chat|responses]
+    python3 scripts/evaluate.py closure FILE… [--json]
+    python3 scripts/evaluate.py transcripts DIR… [--json] [--api chat|responses]
 
-To add a measurement: a module in ``evaluation/`` with ``arguments(parser)`` and ``main(options) -> int``, and its line below.
+To add a measurement: a module in ``evaluation/`` with ``arguments(parser)`` and ``main(options) -> int``, and its name below.
 """
 
 import argparse
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _venv
 
-import structlog
-from evaluation import closure, transcripts
-
-MEASUREMENTS = {
-    "closure": closure,
-    "transcripts": transcripts,
-}
+MEASUREMENTS = ("closure", "transcripts")
 
 
 def main() -> int:
     """Run the measurement that the command line names."""
     parser = argparse.ArgumentParser(prog="evaluate.py", description="Measure the program against cases, offline.")
     names = parser.add_subparsers(dest="measurement", required=True)
-    for name, module in MEASUREMENTS.items():
+    modules = {name: import_module(f"evaluation.{name}") for name in MEASUREMENTS}
+    for name, module in modules.items():
         summary = (module.__doc__ or "").partition("\n")[0]
         module.arguments(names.add_parser(name, help=summary, description=summary))
     options = parser.parse_args()
+    import structlog  # not at the top: there the interpreter may have none of the libraries
+
     # Reports go to stdout; what the program logs meanwhile must not mix with them.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    status: int = MEASUREMENTS[options.measurement].main(options)
+    status: int = modules[options.measurement].main(options)
     return status
 
 
 if __name__ == "__main__":
+    if not all(map(find_spec, ("aiohttp", "openai", "pydantic", "structlog"))):
+        _venv.ensure()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     sys.exit(main())

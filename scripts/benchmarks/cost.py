@@ -26,6 +26,7 @@ from wtai.clock import SystemClock
 from wtai.conversation.inbox import TURN, receive
 from wtai.conversation.outbox import SEND
 from wtai.db.sqlite import SqliteDatabase
+from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
 from wtai.secrets import Sealer, read_key_file
 
@@ -121,7 +122,7 @@ async def _each(work: Callable[[_T], Awaitable[object]], arguments: Iterable[_T]
 async def _received(database: SqliteDatabase, raw: bytes) -> int:
     """Keep the message of a request; returns its conversation."""
     pairs = parse_form(raw.partition(b"\r\n\r\n")[2], "application/x-www-form-urlencoded", max_fields=100)
-    received = await database.write(1, receive, parse(pairs), now=SystemClock().now(), quiet_ms=0)
+    received = await database.write(1, receive, parse(pairs), Preferences(burst_quiet_ms=0), now=SystemClock().now())
     if received.conversation_id is None:
         raise RuntimeError("the message was there already")
     return received.conversation_id
