@@ -40,11 +40,10 @@ def configure(form: Literal["auto", "console", "json"] = "auto", level: str = "i
     ]
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             *gathered,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )

@@ -6,7 +6,9 @@ lone surrogates (they are not UTF-8) but may have NUL characters: the signature 
 what is stored as text and keeps them, escaped, in the raw parameters.
 """
 
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
+
+from yarl import query_to_pairs
 
 from wtai.errors import WtaiError
 
@@ -39,7 +41,8 @@ def parse_form(body: bytes, content_type: str, *, max_fields: int = 1000) -> lis
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _CHARSETS:
             raise MalformedPost("Content-Type names a charset other than utf-8; Twilio posts utf-8")
     try:
-        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=max_fields)
+        unquote_to_bytes(body).decode()  # what is escaped must be utf-8, too: the parser would leave it escaped
+        return query_to_pairs(body.decode(), max_fields=max_fields)
     except UnicodeDecodeError:
         raise MalformedPost("the form is not valid utf-8") from None
     except ValueError:

@@ -38,6 +38,8 @@ STATUSES = {
 
 _INBOUND_STATUSES = ("receiving", "received")
 
+_AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 _MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 _ADDRESS = re.compile(r"(?!([a-z]+:)?(\s|$))[^\x00-\x1f\x7f]+")
@@ -87,7 +89,7 @@ def parse(pairs: Pairs) -> Inbound:
         quoted_sid=quoted if _MESSAGE_SID.fullmatch(quoted) else None,
         media=media,
         details=details,
-        raw=json.dumps(pairs, ensure_ascii=False, separators=(",", ":")),
+        raw=_AS_JSON(pairs),
     )
 
 
