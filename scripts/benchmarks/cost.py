@@ -24,6 +24,7 @@ from wtai.channels.twilio.form import parse_form
 from wtai.channels.twilio.inbound import parse
 from wtai.clock import SystemClock
 from wtai.conversation.inbox import TURN, receive
+from wtai.conversation.model import Conversation
 from wtai.conversation.outbox import SEND
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity.preferences import Preferences
@@ -58,7 +59,9 @@ async def steps(data: Path, twilio_url: str, model_url: str, messages: int) -> S
     clock = SystemClock()
     async with opened(data / "wtai.db") as database:
         conversations = [await _received(database, raw) for raw in of_many_users(messages, range(messages))]
-        turns = Turns(database, _InstantModel(), specialists(clock), clock, Limits())
+        turns = Turns(
+            database, _InstantModel(), specialists(clock), clock, Limits(), base=Preferences(), show_typing=_show_nothing
+        )
         turn = await _spent(turns.handle, [_job(TURN, "conversation_id", one) for one in conversations])
         rows = await database.system_read(lambda tx: tx.all("SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id"))
         channel = TwilioChannel(base_url=twilio_url)
@@ -117,6 +120,10 @@ async def _each(work: Callable[[_T], Awaitable[object]], arguments: Iterable[_T]
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
             group.create_task(one_after_the_other())
+
+
+async def _show_nothing(_owner_id: int, _conversation: Conversation, _inbound_sid: str) -> None:
+    return
 
 
 async def _received(database: SqliteDatabase, raw: bytes) -> int:
