@@ -21,8 +21,8 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
-    "run": Entry("wtai.cli.service:run", "Start the service."),
-    "dev": Entry("wtai.cli.service:dev", "Start the service with simulated Twilio and model: no keys, throw-away data."),
+    "run": Entry("wtai.cli.serving:run", "Start the service."),
+    "dev": Entry("wtai.cli.serving:dev", "Start the service with simulated Twilio and model: no keys, throw-away data."),
     "init": Entry("wtai.cli.configuration:init", "Write config.toml and a key file, create the database."),
     "check": Entry("wtai.cli.configuration:check", "Say whether the settings are right, and start nothing."),
     "doctor": Entry("wtai.cli.doctor:doctor", "Look for what keeps wtai from working here, with the mend of each."),
