@@ -56,6 +56,8 @@ def _owe_nothing(tx: OwnerTx, conversation: Conversation, message_id: int, chose
     current = store.conversation(tx, conversation.id) or conversation
     if current.opted_out or len(store.unanswered(tx, current)) == 1:
         store.mark_answered(tx, conversation.id, message_id)
+    elif current.state is not State.HANDOFF:
+        owe_turn(tx, current, quiet_ms=0, now=now)
     if current.opted_out and current.state is State.PROGRESS:
         idle_at = now + chosen.idle_minutes * MINUTE
         lifecycle.move(tx, current, State.WAITING_USER, actor="user", reason="opted out", idle_at=idle_at, now=now)
