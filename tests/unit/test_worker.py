@@ -274,11 +274,15 @@ async def test_a_new_job_wakes_the_worker_without_a_poll(data_dir: Path, monkeyp
 
 async def test_no_more_jobs_run_at_once_than_allowed(data_dir: Path) -> None:
     running, most = 0, 0
+    three_at_once = asyncio.Event()
 
     async def note(_job: Job) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
+        if running == 3:
+            three_at_once.set()
+        await three_at_once.wait()
         await asyncio.sleep(0.002)
         running -= 1
 

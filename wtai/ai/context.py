@@ -22,6 +22,8 @@ HANDED_BACK: Final = (
     "(Automatic note, not from the user: the person handed the conversation back to you. Go on from here; "
     "what they dealt with is done. Call a person again only for something new.)"
 )
+NOTES: Final = frozenset({STEPPED_IN, HANDED_BACK})
+"""What stands in the history as the user's words and is not."""
 
 _TOLD: Final = ("location", "button", "list", "interactive", "flow")
 """Details that are part of what the person said; the others are about how it came."""

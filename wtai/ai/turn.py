@@ -211,7 +211,11 @@ class Turns:
 
 
 def _step(owed: Owed) -> Step:
-    said = (LastWords(one.role, one.text) for one in owed.history[-6:] if isinstance(one, User | Assistant) and one.text)
+    said = (
+        LastWords(one.role, one.text)
+        for one in owed.history[-6:]
+        if isinstance(one, User | Assistant) and one.text and one.text not in context.NOTES
+    )
     return shortcuts.step(owed.conversation, owed.messages, tuple(said)[-3:], owed.number, owed.chosen)
 
 

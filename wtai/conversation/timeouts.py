@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import structlog
-
 from wtai.clock import Clock
 from wtai.conversation import lifecycle, outbox, store
 from wtai.conversation.model import Conversation, State
@@ -12,8 +10,6 @@ from wtai.db.tx import Database, OwnerTx, SystemTx
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import owner, preferences
 from wtai.jobs.queue import Job
-
-log = structlog.get_logger(__name__)
 
 TIMEOUTS: Final = "sweep_timeouts"
 """The kind of job; no payload."""
