@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tests.fakes import ManualClock
+from wtai.clock import HOUR
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
+from wtai.jobs import store
 from wtai.jobs.queue import Queue
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.store import JobRow, enqueue, list_jobs
@@ -62,6 +64,10 @@ class House:
     ) -> None:
         """Enqueue one job in a transaction of its own; ``tag`` is its payload."""
         now = self.clock.now()
+        if postpone and unique_key is not None:
+            moved = await self.database.write(owner, store.postpone, kind, unique_key, run_at=now + delay_ms, longest_ms=HOUR)
+            if moved:
+                return
         await self.database.write(
             owner,
             enqueue,
@@ -71,7 +77,6 @@ class House:
             key=key,
             unique_key=unique_key,
             run_at=now + delay_ms,
-            postpone=postpone,
             priority=priority,
         )
 

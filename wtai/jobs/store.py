@@ -39,16 +39,14 @@ def enqueue(
     key: str | None = None,
     unique_key: str | None = None,
     run_at: int | None = None,
-    postpone: bool = False,
     priority: int = NORMAL,
 ) -> None:
     """Add a job that exists if and only if the transaction commits. The payload holds ids, not data.
 
-    With ``unique_key`` a job of the same kind and unique key that has not started stays the only one; ``postpone`` then moves
-    it to ``run_at`` (ms; default: now).
+    With ``unique_key`` a job of the same kind and unique key that has not started stays the only one; see :func:`postpone`.
     """
     due = now if run_at is None else run_at
-    inserted = tx.run(
+    tx.run(
         """
         INSERT INTO jobs (owner_id, kind, key, unique_key, payload, priority, run_at, created_at, state)
         SELECT :owner, :kind, :key, :unique_key, :payload, :priority, :run_at, :now, CASE
@@ -69,18 +67,6 @@ def enqueue(
         run_at=due,
         now=now,
     )
-    if not inserted and postpone:
-        tx.run(
-            """
-            UPDATE jobs SET run_at = :run_at, state = CASE
-                WHEN state = 'waiting' THEN 'waiting' WHEN :run_at > :now THEN 'scheduled' ELSE 'ready' END
-            WHERE owner_id = :owner AND kind = :kind AND unique_key = :unique_key
-            """,
-            kind=kind,
-            unique_key=unique_key,
-            run_at=due,
-            now=now,
-        )
     tx.signal(CHANNEL)
 
 
