@@ -31,4 +31,4 @@ def current_time(clock: Clock) -> Tool[NoArguments]:
         now = datetime.fromtimestamp(clock.now() / 1000, UTC).astimezone(_ZONE)
         return CurrentTime(now.date().isoformat(), f"{now:%H:%M}", _WEEKDAYS[now.weekday()])
 
-    return Tool("current_time", "Data e hora de agora, no horário de Brasília.", NoArguments, run)
+    return Tool("current_time", "Data e hora de agora, no horário de Brasília.", NoArguments, run=run)

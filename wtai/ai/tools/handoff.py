@@ -25,6 +25,6 @@ def call_person() -> Tool[Reason]:
         CALL_PERSON,
         "Chama uma pessoa da equipe para assumir a conversa: quando a pessoa pede, ou quando você não pode resolver.",
         Reason,
-        _noted,
+        run=_noted,
         ends_turn=True,
     )
