@@ -14,7 +14,10 @@ from aiohttp import web
 
 from wtai.ai.loop import Limits
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.specialists import specialists
+from wtai.ai.specialists import Specialists
+from wtai.ai.thinking import Thinker
+from wtai.ai.tools.general import current_time
+from wtai.ai.tools.handoff import call_person
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
@@ -143,7 +146,9 @@ async def _work(
         base = preferences(settings)
         channels = {"whatsapp": channel, "sms": channel}
         typing = TypingIndicator(accounts, channels)
-        turns = Turns(database, llm, specialists(clock), clock, Limits(), base=base, show_typing=typing.show)
+        specialists = Specialists((current_time(), call_person()), router_model=settings.openai.router_model)
+        thinker = Thinker(database, llm, specialists, clock, Limits())
+        turns = Turns(database, thinker, clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
         sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
         kinds = {

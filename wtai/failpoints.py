@@ -20,6 +20,8 @@ NAMES = (
     "claim.after_commit",
     "turn.before_model",
     "turn.after_model",
+    "tool.before_commit",
+    "tool.after_commit",
     "turn.before_commit",
     "turn.after_commit",
     "send.before_call",

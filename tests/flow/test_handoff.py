@@ -89,9 +89,13 @@ def bodies(world: World) -> list[str]:
 
 
 def asked(world: World) -> list[dict[str, Any]]:
-    """The messages of the model's newest request, without the prompt."""
+    """The messages of the model's newest request, without the prompt and the note of the day."""
     request: Any = world.model.requests[-1]
-    return [message for message in request["messages"] if message["role"] != "system"]
+    return [
+        message
+        for message in request["messages"]
+        if message["role"] != "system" and "not from the user: today is" not in message["content"]
+    ]
 
 
 async def at_rest(world: World) -> None:

@@ -244,13 +244,24 @@ async def test_the_beginning_of_what_the_model_reads_stays_the_same_over_twenty_
         for number in range(20):
             await world.say(ANA, f"pergunta {number}")
             await world.answers_to(ANA, number + 1)
-    spoken = [json.dumps(request["messages"], ensure_ascii=False)[:-1] for request in world.model.requests]
+    lasting = [
+        [message for message in request["messages"] if not message["content"].startswith("(Automatic note")]
+        for request in world.model.requests
+    ]
+    spoken = [json.dumps(messages, ensure_ascii=False)[:-1] for messages in lasting]
+    notes = [index for request in world.model.requests for index in _notes(request["messages"])]
     tools = {json.dumps(request.get("tools")) for request in world.model.requests}
     kept = [later.startswith(earlier) for earlier, later in pairwise(spoken)]
     assert len(spoken) == 20
     assert len(tools) == 1
     assert kept.count(False) <= 1
+    assert notes == [-2] * 20, "what changes with the day comes behind all that lasts"
     assert "pergunta 18" in spoken[-1]
+
+
+def _notes(messages: list[dict[str, str]]) -> list[int]:
+    """Where the automatic notes stand, counted from the end."""
+    return [at - len(messages) for at, message in enumerate(messages) if message["content"].startswith("(Automatic note")]
 
 
 async def test_a_thousand_messages_posted_twice_and_out_of_order_are_stored_and_answered_once_and_in_order(

@@ -14,10 +14,21 @@ from wtai.ai import loop
 from wtai.ai.agent import Agent, Handoff
 from wtai.ai.llm import Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.loop import Ending, Limits, Outcome
+from wtai.ai.toolbox import Toolbox
 from wtai.ai.tools.tool import Arguments, Tool, ToolContext, ToolError
 from wtai.errors import LlmRefused, LlmUnavailable
 
-CONTEXT = ToolContext(owner_id=1, user_id=2, conversation_id=3)
+CONTEXT = ToolContext(1, 2, 3, message_id=4, now=1_800_000_000_000, time_zone="America/Sao_Paulo", locale="pt-BR")
+
+
+class NoDatabase:
+    """Where a turn's tools only look outside, nothing may be asked of the database."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"database.{name} was used")
+
+
+TOOLBOX = Toolbox(NoDatabase(), CONTEXT, turn=0)
 
 
 class Scripted:
@@ -59,7 +70,7 @@ def tool(name: str, run: Callable[[], Awaitable[object]], timeout: float = 1) ->
     async def ignoring(_: ToolContext, __: Nothing) -> object:
         return await run()
 
-    return Tool(name, f"does {name}", Nothing, ignoring, timeout)
+    return Tool(name, f"does {name}", Nothing, run=ignoring, timeout_seconds=timeout)
 
 
 def returning(value: object) -> Callable[[], Awaitable[object]]:
@@ -88,14 +99,14 @@ class Booked:
 
     @property
     def tool(self) -> Tool[Expense]:
-        return Tool("add_expense", "books", Expense, self.run)
+        return Tool("add_expense", "books", Expense, run=self.run)
 
 
 async def turn(
     llm: Scripted, *tools: Tool, history: Sequence[Message] = (), limits: Limits | None = None, handoffs: tuple[Handoff, ...] = ()
 ) -> Outcome:
     agents = {"finance": Agent("finance", "Finanças.", tools, handoffs), "people": Agent("people", "Pessoas.", (), BACK)}
-    return await loop.run(llm, agents, "finance", CONTEXT, history, [User("oi")], limits or Limits())
+    return await loop.run(llm, agents, "finance", TOOLBOX, history, [User("oi")], limits or Limits())
 
 
 TO_PEOPLE = Handoff("people", "pessoas")
@@ -199,7 +210,7 @@ async def test_arguments_that_do_not_fit_are_explained_to_the_model_and_not_run(
 async def test_a_tool_gets_typed_arguments_and_the_servers_context() -> None:
     booked = Booked()
     await turn(Scripted(calls(("c1", "add_expense", '{"amount": 32.10, "category": "almoço"}')), says("ok")), booked.tool)
-    assert booked.got == [(CONTEXT, Expense(amount=Decimal("32.10"), category="almoço"))]
+    assert booked.got == [(replace(CONTEXT, call_id="c1"), Expense(amount=Decimal("32.10"), category="almoço"))]
 
 
 async def test_no_arguments_at_all_are_an_empty_object() -> None:
@@ -216,7 +227,7 @@ def test_a_tool_that_takes_an_identity_from_the_model_cannot_be_made() -> None:
         return None
 
     with pytest.raises(ValueError, match="user_id comes from the context"):
-        Tool("t", "d", Smuggling, run)
+        Tool("t", "d", Smuggling, run=run)
 
 
 async def test_a_tool_of_another_agent_is_unknown_and_the_available_ones_are_named() -> None:
@@ -422,7 +433,7 @@ async def test_prompt_and_tools_are_the_same_objects_in_every_request_of_every_t
     agent = Agent("finance", "Finanças.", (Booked().tool,), BACK)
     llm = Scripted(says("ok"))
     for _ in range(3):
-        await loop.run(llm, {"finance": agent}, "finance", CONTEXT, [], [User("oi")])
+        await loop.run(llm, {"finance": agent}, "finance", TOOLBOX, [], [User("oi")])
     assert len({(id(request.tools), request.messages[0]) for request in llm.requests}) == 1
     schema = json.dumps(llm.requests[0].tools[0].parameters)
     assert '"title"' not in schema

@@ -25,7 +25,7 @@ class Handoff:
 @dataclass(frozen=True)
 class Agent:
     """A specialist. ``prompt`` holds nothing that changes with time or person, so that providers can cache it with the tools.
-    ``model`` None: the default one.
+    ``model`` None: the default one. ``description`` tells the router and the other agents when this one is right.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Agent:
     handoffs: tuple[Handoff, ...] = ()
     model: str | None = None
     max_output_tokens: int = 4096
+    description: str = ""
 
     def __post_init__(self) -> None:
         names = [spec.name for spec in self.specs]

@@ -5,8 +5,10 @@ The same past yields the same bytes each time, so that the provider's prefix cac
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from wtai.ai.llm import Assistant, User, messages_from_json
 from wtai.ai.llm import Message as Said
@@ -40,6 +42,17 @@ _NAMES: Final = {
     Kind.LIST: "item de lista",
     Kind.UNKNOWN: "mensagem sem texto",
 }
+
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def note(now: int, time_zone: str) -> str:
+    """What the model has to know of the moment, said right before the person's messages: earlier it would void the provider's
+    prefix cache.
+    """
+    local = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(time_zone))
+    return f"(Automatic note, not from the user: today is {_WEEKDAYS[local.weekday()]}, {local.date().isoformat()}.)"
 
 
 def turns_left_out(count: int) -> int:

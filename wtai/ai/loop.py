@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from wtai.ai.agent import Agent
 from wtai.ai.answer import is_blank, is_tool_call_in_prose
-from wtai.ai.execution import Bounds, Call, executed, failed
 from wtai.ai.history import repaired
 from wtai.ai.llm import Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
-from wtai.ai.tools.tool import ToolContext
+from wtai.ai.promises import unkept
+from wtai.ai.toolbox import Bounds, Call, Toolbox, failed
 from wtai.errors import LlmUnavailable
 from wtai.ids import public_id
 
@@ -20,6 +20,10 @@ FIRST_PAUSE_SECONDS = 0.25
 MAX_PAUSE_SECONDS = 4.0
 
 NUDGE = "(Automatic note, not from the user: your last reply held no text for them. Answer in plain words, or use a tool.)"
+UNKEPT = (
+    "(Automatic note, not from the user: your last reply says {claim!r}, and no tool did that in this turn. It was not sent. "
+    "Do it with a tool, look it up with a tool, or tell the user plainly that it is not done.)"
+)
 CUT_SHORT = "Your reply was cut off at the length limit, so none of its calls was run. Call again, with shorter arguments."
 
 
@@ -33,8 +37,13 @@ class Ending(StrEnum):
     MAX_TURNS = "max_turns"
     REPEATED_FAILURE = "repeated_failure"
     TIME_LIMIT = "time_limit"
+    UNKEPT_PROMISE = "unkept_promise"
+    """It said that something was done which no tool did."""
     TOOL = "tool"
     """A tool ended the turn, and what it did says the rest."""
+
+
+_STOPPED = {Finish.REFUSAL: Ending.REFUSAL, Finish.CONTENT_FILTER: Ending.CONTENT_FILTER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class _Turn:
     model: str = ""
     nudge: tuple[User, ...] = ()
     nudged: bool = False
+    reminded: bool = False
 
     def outcome(self, ending: Ending, text: str = "") -> Outcome:
         return Outcome(ending, text, self.agent.name, _unsealed(self.exchange), tuple(self.calls), self.usage, self.model)
@@ -90,17 +100,20 @@ async def run(
     llm: Llm,
     agents: Mapping[str, Agent],
     start: str,
-    context: ToolContext,
+    toolbox: Toolbox,
     history: Sequence[Message],
     user: Sequence[User],
     limits: Limits = DEFAULT_LIMITS,
+    *,
+    earlier: Sequence[Call] = (),
 ) -> Outcome:
     """One turn of ``agents[start]``: from the user's messages to a text, or to the reason why there is none.
 
-    LlmUnavailable (after the retries) and LlmRefused are the caller's to decide on.
+    ``earlier`` is what was done in this turn before, as by a try that was interrupted. LlmUnavailable (after the retries) and
+    LlmRefused are the caller's to decide on.
     """
     deadline = asyncio.get_running_loop().time() + limits.turn_seconds
-    turn = _Turn(agents[start], Bounds(deadline, limits.max_tool_output_chars))
+    turn = _Turn(agents[start], Bounds(deadline, limits.max_tool_output_chars), _told(earlier), list(earlier))
     opening = (*repaired(history), *user)
     for number in range(1, limits.max_turns + 1):
         last = number == limits.max_turns
@@ -110,24 +123,33 @@ async def run(
         except TimeoutError:
             return turn.outcome(Ending.TIME_LIMIT)
         turn.usage, turn.model, turn.nudge = turn.usage + reply.usage, reply.model, ()
-        match reply.finish:
-            case Finish.REFUSAL:
-                return turn.outcome(Ending.REFUSAL)
-            case Finish.CONTENT_FILTER:
-                return turn.outcome(Ending.CONTENT_FILTER)
-            case _ if reply.tool_calls and last:
-                return turn.outcome(Ending.MAX_TURNS)
-            case _ if reply.tool_calls:
-                ending = await _use_tools(turn, _with_new_ids(reply, (*opening, *turn.exchange)), agents, context, limits)
-                if ending is not None:
-                    return turn.outcome(ending)
-            case _ if not is_blank(reply.text) and not is_tool_call_in_prose(reply.text, turn.agent.specs):
-                return turn.outcome(Ending.ANSWERED, _said(reply))
-            case _ if turn.nudged:
-                return turn.outcome(Ending.EMPTY)
-            case _:
-                turn.nudge, turn.nudged = (User(NUDGE),), True
+        if reply.finish in _STOPPED:
+            ending: Ending | None = _STOPPED[reply.finish]
+        elif reply.tool_calls and last:
+            ending = Ending.MAX_TURNS
+        elif reply.tool_calls:
+            ending = await _use_tools(turn, _with_new_ids(reply, (*opening, *turn.exchange)), agents, toolbox, limits)
+        else:
+            ending = _judged(turn, reply, agents)
+        if ending is not None:
+            return turn.outcome(ending, _said(reply) if ending is Ending.ANSWERED else "")
     return turn.outcome(Ending.MAX_TURNS)
+
+
+def _judged(turn: _Turn, reply: Reply, agents: Mapping[str, Agent]) -> Ending | None:
+    """Whether the reply's text can be sent. What cannot is told to the model, once for each fault."""
+    if is_blank(reply.text) or is_tool_call_in_prose(reply.text, turn.agent.specs):
+        if turn.nudged:
+            return Ending.EMPTY
+        turn.nudge, turn.nudged = (User(NUDGE),), True
+        return None
+    claim = unkept(reply.text, agents.values(), turn.calls, looked_up=turn.reminded)
+    if claim is None:
+        return Ending.ANSWERED
+    if turn.reminded:
+        return Ending.UNKEPT_PROMISE
+    turn.nudge, turn.reminded = (User(UNKEPT.format(claim=claim)),), True
+    return None
 
 
 def _request(turn: _Turn, opening: tuple[Message, ...], *, may_call_tools: bool) -> LlmRequest:
@@ -159,9 +181,7 @@ def _with_new_ids(reply: Reply, said: Sequence[Message]) -> Reply:
     return replace(reply, tool_calls=tuple(calls))
 
 
-async def _use_tools(
-    turn: _Turn, reply: Reply, agents: Mapping[str, Agent], context: ToolContext, limits: Limits
-) -> Ending | None:
+async def _use_tools(turn: _Turn, reply: Reply, agents: Mapping[str, Agent], toolbox: Toolbox, limits: Limits) -> Ending | None:
     """Run the calls of one reply side by side and answer each, in the model's order; then hand over if one of them asked to.
 
     Returns the turn's ending where these calls end it.
@@ -171,7 +191,7 @@ async def _use_tools(
         done = {call.id: failed(call, CUT_SHORT) for call in calls}
     else:
         done = _hand_over(turn, [call for call in calls if agent.handoff(call.name)], agents, limits)
-        running = (executed(agent, call, context, turn.bounds) for call in calls if call.id not in done)
+        running = (toolbox.use(agent, call, turn.bounds) for call in calls if call.id not in done)
         done |= {call.id: call for call in await asyncio.gather(*running)}
     in_order = [done[call.id] for call in calls]
     turn.calls += in_order
@@ -180,7 +200,7 @@ async def _use_tools(
     if turn.agent is not agent:
         # Another agent may run on another model, which cannot open this one's sealed reasoning.
         turn.exchange = list(_unsealed(turn.exchange))
-    if any(not call.failed and agent.ends_turn(call.name) for call in in_order):
+    if any(call.done and agent.ends_turn(call.name) for call in in_order):
         return Ending.TOOL
     repeated = max(turn.failures.values(), default=0) >= limits.max_tool_failures
     return Ending.REPEATED_FAILURE if repeated else None
@@ -205,6 +225,14 @@ def _hand_over(turn: _Turn, calls: Sequence[ToolCall], agents: Mapping[str, Agen
             turn.agent, turn.handoffs = target, turn.handoffs + 1
             answers[call.id] = Call(call.id, call.name, call.arguments, f"Transferred to {target.name}.", failed=False)
     return answers
+
+
+def _told(calls: Sequence[Call]) -> list[Message]:
+    """Calls of an earlier try as the model would have made them."""
+    if not calls:
+        return []
+    asked = tuple(ToolCall(call.id, call.name, call.arguments) for call in calls)
+    return [Assistant("", asked), *(ToolResult(call.id, call.result) for call in calls)]
 
 
 def _said(reply: Reply) -> str:

@@ -1,19 +1,106 @@
-"""The specialists, as data: a prompt, tools and handoffs each."""
+"""The specialists of an owner: those that come with the program, as the owner set them, and the owner's own."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any, Final
 
-from wtai.ai.agent import Agent
-from wtai.ai.tools.general import current_time
-from wtai.ai.tools.handoff import call_person
-from wtai.clock import Clock
+from pydantic import ValidationError
 
-DEFAULT = "general"
+from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
+from wtai.ai.features import FeatureConfig, OwnSpecialist
+from wtai.ai.features_store import Feature
+from wtai.ai.router import router
+from wtai.ai.tools.tool import AnyTool
+from wtai.errors import WtaiError
+
+DEFAULT: Final = "general"
+
+_KEPT: Final = 1_000
 
 
-def specialists(clock: Clock) -> dict[str, Agent]:
-    """All specialists by name."""
-    return {DEFAULT: Agent(DEFAULT, _prompt(DEFAULT), tools=(current_time(clock), call_person()))}
+class WrongFeature(WtaiError):
+    """A feature's configuration does not fit. The message names each place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A specialist that comes with the program: what an owner may set of it, its own tools, and when it is right."""
+
+    config: type[FeatureConfig]
+    tools: Callable[[Any], tuple[AnyTool, ...]]
+    description: str
+
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    DEFAULT: Family(FeatureConfig, lambda _: (), "questions about the business, small talk, whatever fits no other"),
+}
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who may answer for an owner: agents by name, the one that answers what fits no other, and who picks among them."""
+
+    agents: Mapping[str, Agent]
+    default: str
+    router: Agent
+
+
+class Specialists:
+    """Builds rosters, and keeps them while what they are built of stays the same: the model's prefix cache needs equal bytes.
+
+    ``shared`` are tools of every specialist.
+    """
+
+    def __init__(self, shared: Sequence[AnyTool], *, router_model: str | None) -> None:
+        self._shared = tuple(shared)
+        self._router_model = router_model
+        self._built: dict[tuple[str, tuple[Feature, ...], tuple[AnyTool, ...]], Roster] = {}
+
+    def of(self, locale: str, features: tuple[Feature, ...], own_tools: tuple[AnyTool, ...] = ()) -> Roster:
+        """The roster of an owner with this locale, these features and these HTTP tools. WrongFeature."""
+        key = (locale, features, own_tools)
+        roster = self._built.get(key)
+        if roster is None:
+            while len(self._built) >= _KEPT:
+                del self._built[next(iter(self._built))]
+            roster = self._built[key] = self._build(locale, features, own_tools)
+        return roster
+
+    def _build(self, locale: str, features: tuple[Feature, ...], own_tools: tuple[AnyTool, ...]) -> Roster:
+        chosen = {feature.name: feature for feature in features}
+        off = {feature.name for feature in features if not feature.enabled}
+        names = [name for name in dict.fromkeys([*FAMILIES, *chosen]) if name not in off] or [DEFAULT]
+        configs = {name: checked(name, chosen[name].config if name in chosen else "{}") for name in names}
+        alone = {name: self._agent(name, config, locale, own_tools) for name, config in configs.items()}
+        agents = {name: replace(agent, handoffs=_handoffs(agent, alone.values())) for name, agent in alone.items()}
+        default = DEFAULT if DEFAULT in agents else next(iter(agents))
+        return Roster(agents, default, router(agents, default, model=self._router_model))
+
+    def _agent(self, name: str, config: FeatureConfig, locale: str, own_tools: tuple[AnyTool, ...]) -> Agent:
+        family = FAMILIES.get(name)
+        lent = tuple(tool for tool in own_tools if tool.name in config.tools)
+        return Agent(
+            name,
+            f"{_prompt('rules', locale)}\n\n{config.prompt or _prompt(name, locale)}",
+            tools=(*(family.tools(config) if family else ()), *self._shared, *lent),
+            model=config.model,
+            description=config.description or (family.description if family else ""),
+        )
+
+
+def checked(name: str, config: str) -> FeatureConfig:
+    """The configuration of feature ``name`` from JSON. WrongFeature says what does not fit and where."""
+    family = FAMILIES.get(name)
+    if family is None and (not name.isidentifier() or name != name.lower() or name.startswith(HANDOFF_PREFIX)):
+        raise WrongFeature(f"{name!r} is no name for a specialist: take lower case letters, digits and underscores")
+    try:
+        return (family.config if family else OwnSpecialist).model_validate_json(config)
+    except ValidationError as exc:
+        places = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'config'}: {error['msg']}" for error in exc.errors())
+        raise WrongFeature(f"feature {name}: {places}") from exc
 
 
 def prompt_id(agent: Agent) -> str:
@@ -21,5 +108,10 @@ def prompt_id(agent: Agent) -> str:
     return f"{agent.name}@{sha256(agent.prompt.encode()).hexdigest()[:12]}"
 
 
-def _prompt(name: str) -> str:
-    return (files("wtai.ai.prompts") / f"{name}.md").read_text("utf-8").strip()
+def _handoffs(agent: Agent, agents: Iterable[Agent]) -> tuple[Handoff, ...]:
+    return tuple(Handoff(other.name, f"Hands over: {other.description}") for other in agents if other.name != agent.name)
+
+
+@cache
+def _prompt(name: str, locale: str) -> str:
+    return (files("wtai.ai.prompts") / f"{name}.{locale.partition('-')[0]}.md").read_text("utf-8").strip()

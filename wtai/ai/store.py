@@ -23,7 +23,9 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True)
 class AiResult:
-    """What is kept of a turn for the audit and for the turns after it. ``exchange`` and ``calls`` are JSON."""
+    """What is kept of a turn for the audit and for the turns after it. ``exchange``, ``calls``, ``route`` and ``memories`` are
+    JSON; ``cost`` is in millionths of a US dollar.
+    """
 
     feature: str
     outcome: str
@@ -36,6 +38,9 @@ class AiResult:
     cached_tokens: int = 0
     completion_tokens: int = 0
     latency_ms: int = 0
+    route: str = "{}"
+    memories: str = "[]"
+    cost: int = 0
 
 
 def count_turns(tx: OwnerTx, conversation_id: int) -> int:
@@ -106,9 +111,11 @@ def insert_result(tx: OwnerTx, conversation_id: int, through: int, result: AiRes
     rows = tx.all(
         """
         INSERT INTO ai_results (owner_id, public_id, conversation_id, through_message_id, feature, outcome, model, prompt_id,
-            exchange, calls, requests, prompt_tokens, cached_tokens, completion_tokens, latency_ms, created_at)
+            exchange, calls, requests, prompt_tokens, cached_tokens, completion_tokens, latency_ms, route, memories,
+            cost, created_at)
         VALUES (:owner, :public_id, :conversation_id, :through, :feature, :outcome, :model, :prompt_id,
-            :exchange, :calls, :requests, :prompt_tokens, :cached_tokens, :completion_tokens, :latency_ms, :now)
+            :exchange, :calls, :requests, :prompt_tokens, :cached_tokens, :completion_tokens, :latency_ms, :route, :memories,
+            :cost, :now)
         ON CONFLICT (owner_id, conversation_id, through_message_id) DO NOTHING
         RETURNING id
         """,
@@ -126,6 +133,9 @@ def insert_result(tx: OwnerTx, conversation_id: int, through: int, result: AiRes
         cached_tokens=result.cached_tokens,
         completion_tokens=result.completion_tokens,
         latency_ms=result.latency_ms,
+        route=result.route,
+        memories=result.memories,
+        cost=result.cost,
         now=now,
     )
     return int(rows[0]["id"]) if rows else None

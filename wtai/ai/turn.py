@@ -3,37 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
-from pydantic import TypeAdapter
 
-from wtai.ai import context, store
-from wtai.ai.agent import Agent
-from wtai.ai.execution import Call
-from wtai.ai.llm import Assistant, Llm, User, messages_to_json
-from wtai.ai.llm import Message as Said
-from wtai.ai.loop import Ending, Limits, Outcome, run
-from wtai.ai.specialists import DEFAULT, prompt_id
+from wtai.ai import context, store, toolbox_store
+from wtai.ai.llm import Assistant, User
+from wtai.ai.owed import TAKES_TURNS, Owed, read_owed
+from wtai.ai.specialists import DEFAULT
 from wtai.ai.store import ASKED, CLOSED, HANDED_OVER, INTERRUPTED, AiResult
 from wtai.ai.texts import apology
-from wtai.ai.tools.handoff import CALL_PERSON, Reason
-from wtai.ai.tools.tool import ToolContext
+from wtai.ai.thinking import Answer, Thinker
 from wtai.clock import MINUTE, Clock
 from wtai.conversation import handoff, lifecycle, outbox, shortcuts
 from wtai.conversation import store as conversations
-from wtai.conversation.closure import Closure
 from wtai.conversation.closure import Turn as LastWords
-from wtai.conversation.model import Conversation, Message, Question, State
+from wtai.conversation.model import Conversation, Question, State
 from wtai.conversation.shortcuts import Next, Step
 from wtai.conversation.texts import texts
 from wtai.conversation.whatsapp import split, to_whatsapp
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import LlmRefused, LlmUnavailable, Retry, StaleVersion, WtaiError
+from wtai.errors import StaleVersion, WtaiError
 from wtai.failpoints import failpoint, pass_failpoint
 from wtai.identity.preferences import Preferences
-from wtai.identity.store import owner, preferences
 from wtai.jobs.queue import GAVE_UP, Job
 
 log = structlog.get_logger(__name__)
@@ -44,64 +37,18 @@ APOLOGIZE: Final = "apologize"
 _DRAFTS: Final = 3
 _TYPING_AFTER_SECONDS: Final = 0.7
 _TYPING_SECONDS: Final = 20.0  # the sign goes out after 25 s
-_NO_KEY_YET: Final = "missing_api_key"
-_TAKES_TURNS: Final = frozenset({State.PENDING, State.PROGRESS, State.WAITING_USER})
-_CALLS: Final = TypeAdapter(tuple[Call, ...])
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """What a turn answers, as read at one moment. ``number`` counts the conversation's turns from 1."""
-
-    conversation: Conversation
-    messages: tuple[Message, ...]
-    history: tuple[Said, ...]
-    number: int
-    failed_before: int
-    locale: str
-    chosen: Preferences
-
-    @property
-    def through(self) -> int:
-        """The newest message the answer covers."""
-        return self.messages[-1].id
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a turn does: a text, and the state it leads to. With HANDOFF an empty text leaves the words to the handoff."""
-
-    result: AiResult
-    text: str
-    to: State = State.WAITING_USER
-    reason: str = ""
-    question: Question | None = None
-    closure: Closure | None = None
-
 
 ShowTyping = Callable[[int, Conversation, str], Awaitable[None]]
 """Shows the writer of a message (owner, conversation, the provider's id) that an answer is being written."""
 
 
 class Turns:
-    """Answers conversations with ``agents``. ``base`` is what holds for owners that chose nothing."""
+    """Answers conversations with what ``thinker`` thinks. ``base`` is what holds for owners that chose nothing."""
 
-    def __init__(
-        self,
-        database: Database,
-        llm: Llm,
-        agents: dict[str, Agent],
-        clock: Clock,
-        limits: Limits,
-        *,
-        base: Preferences,
-        show_typing: ShowTyping,
-    ) -> None:
+    def __init__(self, database: Database, thinker: Thinker, clock: Clock, *, base: Preferences, show_typing: ShowTyping) -> None:
         self._database = database
-        self._llm = llm
-        self._agents = agents
+        self._thinker = thinker
         self._clock = clock
-        self._limits = limits
         self._base = base
         self._show_typing = show_typing
 
@@ -116,7 +63,10 @@ class Turns:
             if owed is None:
                 return
             step = _step(owed)
-            answer = _without_model(owed, step) or await self._think(job, owed)
+            answer = _without_model(owed, step)
+            if answer is None:
+                async with self._typing(job, owed):
+                    answer = await self._thinker.answer(job.owner_id, owed, step)
             try:
                 await self._write(job, owed, replace(answer, closure=step.closure), final=draft == _DRAFTS)
             except StaleVersion:
@@ -141,50 +91,10 @@ class Turns:
 
     async def _read(self, job: Job) -> Owed | None:
         conversation_id = job.argument("conversation_id")
-        owed = await self._database.read(job.owner_id, _owed, conversation_id, self._base)
+        owed = await self._database.read(job.owner_id, read_owed, conversation_id, self._base)
         if owed is not None and owed.conversation.state is State.PENDING:
             owed = await self._database.write(job.owner_id, _begin, conversation_id, self._base, now=self._clock.now())
         return owed
-
-    async def _think(self, job: Job, owed: Owed) -> Answer:
-        """What the model says; the fallback text where it has none or refuses, and a person after too many of those."""
-        agent = self._agents[owed.conversation.feature or DEFAULT]
-        who = ToolContext(job.owner_id, owed.conversation.user_id, owed.conversation.id)
-        users = [User(context.spoken(message)) for message in owed.messages]
-        await pass_failpoint("turn.before_model")
-        started = self._clock.monotonic()
-        try:
-            async with self._typing(job, owed):
-                outcome = await run(self._llm, self._agents, agent.name, who, owed.history, users, self._limits)
-        except LlmUnavailable as exc:
-            raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
-        except LlmRefused as exc:
-            log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
-            if exc.code == _NO_KEY_YET:
-                raise Retry(str(exc)) from exc
-            return _failed(owed, AiResult(agent.name, exc.code, "", prompt_id(agent)))
-        await pass_failpoint("turn.after_model")
-        result = self._result(outcome, round((self._clock.monotonic() - started) * 1000))
-        person = next((call for call in outcome.calls if call.name == CALL_PERSON and not call.failed), None)
-        if person is not None:
-            reason = Reason.model_validate_json(person.arguments).reason
-            return Answer(replace(result, outcome=HANDED_OVER), "", State.HANDOFF, reason)
-        return Answer(result, outcome.text) if outcome.ending is Ending.ANSWERED else _failed(owed, result)
-
-    def _result(self, outcome: Outcome, latency_ms: int) -> AiResult:
-        return AiResult(
-            feature=outcome.agent,
-            outcome=outcome.ending,
-            model=outcome.model,
-            prompt_id=prompt_id(self._agents[outcome.agent]),
-            exchange=messages_to_json(outcome.exchange),
-            calls=_CALLS.dump_json(outcome.calls).decode(),
-            requests=outcome.usage.requests,
-            prompt_tokens=outcome.usage.prompt,
-            cached_tokens=outcome.usage.cached,
-            completion_tokens=outcome.usage.completion,
-            latency_ms=latency_ms,
-        )
 
     @asynccontextmanager
     async def _typing(self, job: Job, owed: Owed) -> AsyncIterator[None]:
@@ -230,57 +140,22 @@ def _without_model(owed: Owed, step: Step) -> Answer | None:
             return Answer(AiResult(feature, CLOSED, "", ""), farewell, State.USER_CLOSED, step.reason)
         case Next.ASK_WHETHER_DONE:
             return Answer(AiResult(feature, ASKED, "", ""), words.may_close, reason=step.reason, question=Question.CLOSURE)
-        case Next.THINK:
+        case Next.THINK | Next.DO | Next.LEAVE:
             return None
 
 
-def _failed(owed: Owed, result: AiResult) -> Answer:
-    if owed.failed_before + 1 >= owed.chosen.handoff_after_failures:
-        return Answer(result, texts(owed.locale).failed, State.HANDOFF, f"{owed.failed_before + 1} failed turns")
-    return Answer(result, apology(owed.locale))
-
-
-def _owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | None:
-    conversation = conversations.conversation(tx, conversation_id)
-    if conversation is None or conversation.state not in _TAKES_TURNS:
-        return None
-    messages = conversations.unanswered(tx, conversation)
-    if not messages:
-        return None
-    count = store.count_turns(tx, conversation_id)
-    return Owed(
-        conversation,
-        tuple(messages),
-        _history(tx, conversation, context.turns_left_out(count)),
-        count + 1,
-        store.failed_turns(tx, conversation_id),
-        owner(tx).locale,
-        preferences(tx, base),
-    )
-
-
-def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, ...]:
-    after = store.through_of_turn(tx, conversation.id, skip)
-    messages = store.messages_after(tx, conversation.id, after)
-    steps = conversations.steps_of_people(tx, conversation.id)
-    if skip:  # what happened before the window opens stays outside it
-        steps = [step for step in steps if messages and step[0] >= messages[0].created_at]
-    turns = store.past_turns(tx, conversation.id, skip=skip)
-    return context.history(turns, messages, steps, conversation.answered_through)
-
-
 def _begin(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
-    owed = _owed(tx, conversation_id, base)
+    owed = read_owed(tx, conversation_id, base)
     if owed is not None and owed.conversation.state is State.PENDING:
         lifecycle.move(tx, owed.conversation, State.PROGRESS, actor="agent", reason="turn started", now=now)
-        owed = _owed(tx, conversation_id, base)
+        owed = read_owed(tx, conversation_id, base)
     return owed
 
 
 def _commit(tx: OwnerTx, owed: Owed, answer: Answer, *, final: bool, now: int) -> None:
     """Answer, outbox, AI result and state in one transaction. StaleVersion if the conversation moved on, unless ``final``."""
     current = conversations.conversation(tx, owed.conversation.id)
-    if current is None or current.state not in _TAKES_TURNS or current.takeover_epoch != owed.conversation.takeover_epoch:
+    if current is None or current.state not in TAKES_TURNS or current.takeover_epoch != owed.conversation.takeover_epoch:
         return
     if owed.through <= current.answered_through:  # the person opted out meanwhile
         return
@@ -290,7 +165,8 @@ def _commit(tx: OwnerTx, owed: Owed, answer: Answer, *, final: bool, now: int) -
     if result_id is None:
         return
     conversations.mark_answered(tx, current.id, owed.through)
-    conversations.set_feature(tx, current.id, answer.result.feature)
+    if answer.active is not None:
+        conversations.set_feature(tx, current.id, answer.active)
     if answer.closure is not None:
         conversations.insert_closure(tx, current.id, owed.through, answer.closure, now=now)
     _conclude(tx, current, owed, answer, result_id, now)
@@ -305,7 +181,12 @@ def _conclude(tx: OwnerTx, current: Conversation, owed: Owed, answer: Answer, re
     outbox.put(tx, current, split(to_whatsapp(answer.text)), author="agent", ai_result_id=result_id, now=now)
     newer = any(message.id > owed.through for message in conversations.unanswered(tx, current))
     # What was written before a question came does not answer it.
-    conversations.set_question(tx, current.id, None if newer else answer.question)
+    question = None if newer else answer.question
+    conversations.set_question(tx, current.id, question)
+    if question is Question.ACTION:
+        toolbox_store.ask_action(tx, current.id)
+    else:
+        toolbox_store.drop_action(tx, current.id)
     if newer:
         return
     idle_at = now + owed.chosen.idle_minutes * MINUTE if answer.to is State.WAITING_USER else None

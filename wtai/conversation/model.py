@@ -54,6 +54,7 @@ class Question(StrEnum):
     """What we asked, for the next message to answer."""
 
     CLOSURE = "closure"
+    ACTION = "action"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from wtai.conversation.closure import Closure, Decision, Thresholds, Turn, closu
 from wtai.conversation.consent import Consent, consent
 from wtai.conversation.handoff import ASKED
 from wtai.conversation.model import Conversation, Kind, Message, Question
+from wtai.conversation.phrasebook import MAX_WORDS, Part, Phrases, phrasebooks, words
 from wtai.conversation.wishes import asks_for_person
 from wtai.identity.preferences import Preferences
 
+_GREETING = frozenset({Part.GREETING, Part.WISH, Part.FILLER, Part.ADDRESS})
 _WORDS = frozenset({Kind.TEXT, Kind.BUTTON, Kind.LIST})
 
 
@@ -25,6 +27,10 @@ class Next(Enum):
     ASK_WHETHER_DONE = auto()
     CLOSE = auto()
     CALL_PERSON = auto()
+    DO = auto()
+    """Do what the person was asked about, then think."""
+    LEAVE = auto()
+    """Leave it, then think."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,15 @@ class Step:
     next: Next
     reason: str = ""
     closure: Closure | None = None
+
+
+_ANSWERED = {
+    (Question.CLOSURE, Consent.YES): Step(Next.CLOSE, "confirmed"),
+    (Question.CLOSURE, Consent.NO): Step(Next.THINK),
+    (Question.ACTION, Consent.YES): Step(Next.DO),
+    (Question.ACTION, Consent.NO): Step(Next.LEAVE),
+}
+"""What an answer to a question of ours leads to; anything else is a message like any other."""
 
 
 def step(
@@ -48,14 +63,9 @@ def step(
     text = "\n".join(message.body for message in messages)
     if asks_for_person(text):
         return Step(Next.CALL_PERSON, ASKED)
-    if conversation.question is Question.CLOSURE:
-        match consent(text):
-            case Consent.YES:
-                return Step(Next.CLOSE, "confirmed")
-            case Consent.NO:
-                return Step(Next.THINK)
-            case Consent.NEITHER:
-                pass
+    answered = _ANSWERED.get((conversation.question, consent(text))) if conversation.question else None
+    if answered is not None:
+        return answered
     judged = closure(
         text,
         before=before,
@@ -70,3 +80,14 @@ def step(
             return Step(Next.ASK_WHETHER_DONE, "may be done", judged)
         case _:
             return Step(Next.THINK, closure=judged)
+
+
+def is_greeting(text: str) -> bool:
+    """Whether the message greets and says nothing else."""
+    said = words(text)
+    if not said or len(said) > MAX_WORDS:
+        return False
+    return any(
+        parts <= _GREETING and not parts.isdisjoint({Part.GREETING, Part.WISH})
+        for parts in ({piece.part for piece in book.pieces(said, Phrases())} for book in phrasebooks(None))
+    )

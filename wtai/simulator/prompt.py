@@ -7,6 +7,9 @@ from pydantic import BaseModel, JsonValue
 
 from wtai.errors import WtaiError
 
+_NOTE = "(Automatic note"
+"""How a client begins what it says in the user's place: nothing that wants an answer."""
+
 
 class RequestRefused(WtaiError):
     """The request is not one the API would take (400, ``invalid_request_error``)."""
@@ -175,8 +178,10 @@ class _Reader:
             return
         self._all_answered()
         match message.role:
-            case "user":
+            case "user" if not _text(message.content).startswith(_NOTE):
                 self.texts.append(_text(message.content))
+            case "user":
+                pass
             case "assistant" if message.tool_calls:
                 self.open = {call.id: call.function for call in message.tool_calls}
             case "assistant":

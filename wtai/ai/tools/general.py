@@ -1,14 +1,12 @@
-"""Tools of the general specialist."""
+"""Tools of every specialist that belong to no matter."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from wtai.ai.tools.tool import Arguments, Tool, ToolContext
-from wtai.clock import Clock
 
 _WEEKDAYS = ("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo")
-_ZONE = ZoneInfo("America/Sao_Paulo")
 
 
 class NoArguments(Arguments):
@@ -17,18 +15,18 @@ class NoArguments(Arguments):
 
 @dataclass(frozen=True, slots=True)
 class CurrentTime:
-    """Date and time in Brasília, with the name of the day in Portuguese."""
+    """Date and time in the owner's time zone, with the name of the day in Portuguese."""
 
     date: str
     time: str
     weekday: str
 
 
-def current_time(clock: Clock) -> Tool[NoArguments]:
-    """Tells the date and the time, so that neither stands in the prompt, where it would void the provider's cache."""
+async def _now(context: ToolContext, _arguments: NoArguments) -> CurrentTime:
+    now = datetime.fromtimestamp(context.now / 1000, UTC).astimezone(ZoneInfo(context.time_zone))
+    return CurrentTime(now.date().isoformat(), f"{now:%H:%M}", _WEEKDAYS[now.weekday()])
 
-    async def run(_context: ToolContext, _arguments: NoArguments) -> CurrentTime:
-        now = datetime.fromtimestamp(clock.now() / 1000, UTC).astimezone(_ZONE)
-        return CurrentTime(now.date().isoformat(), f"{now:%H:%M}", _WEEKDAYS[now.weekday()])
 
-    return Tool("current_time", "Data e hora de agora, no horário de Brasília.", NoArguments, run=run)
+def current_time() -> Tool[NoArguments]:
+    """Tells the date and the time, so that the time does not stand in the prompt, where it would void the provider's cache."""
+    return Tool("current_time", "Data e hora de agora, no fuso horário da empresa.", NoArguments, run=_now)

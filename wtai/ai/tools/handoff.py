@@ -1,5 +1,6 @@
 """The tool with which a specialist calls a person."""
 
+import re
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -7,6 +8,17 @@ from pydantic import Field
 from wtai.ai.tools.tool import Arguments, Tool, ToolContext
 
 CALL_PERSON: Final = "call_person"
+
+
+_SOMEONE: Final = r"(?:atendente|humano|pessoa|equipe|agente|persona|equipo|asesora?|human|person|team|agent|colleague)"
+_CLAIMS: Final = re.compile(
+    rf"(?<!não )(?<!no )\b(?:(?:vou|estou|já|voy a|estoy|ya|i'm|i am|i'll|i will|i have|i've) )?(?:te |lhe |o |a |la |lo )?"
+    rf"(?:transferi|transferindo|encaminhei|encaminhando|chamei|chamando|acionei|transferí|transfiriendo|llamé|llamando"
+    rf"|avisé|transferred|transferring|forwarded|called|calling|notified)\b[^.!?\n]{{0,60}}\b{_SOMEONE}\b"
+    rf"|\b(?:vou|voy a|i'll|i will) (?:te |lhe )?(?:transferir|encaminhar|passar|chamar|llamar|pasar|transfer|forward|call)\b"
+    rf"[^.!?\n]{{0,60}}\b{_SOMEONE}\b",
+    re.IGNORECASE,
+)
 
 
 class Reason(Arguments):
@@ -26,5 +38,6 @@ def call_person() -> Tool[Reason]:
         "Chama uma pessoa da equipe para assumir a conversa: quando a pessoa pede, ou quando você não pode resolver.",
         Reason,
         run=_noted,
+        claims=_CLAIMS,
         ends_turn=True,
     )

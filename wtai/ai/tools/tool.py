@@ -36,7 +36,7 @@ class ToolContext:
     """For whom, when and in which language a tool works. Built by the server, never from anything the model said.
 
     ``message_id`` is the person's newest message of the turn, ``now`` in ms since 1970, ``time_zone`` the owner's (IANA name),
-    ``locale`` one of pt-BR, es, en.
+    ``locale`` one of pt-BR, es, en. ``call_id`` is the same at each try of the same call.
     """
 
     owner_id: int
@@ -46,6 +46,7 @@ class ToolContext:
     now: int
     time_zone: str
     locale: str
+    call_id: str = ""
 
 
 class Arguments(BaseModel):
@@ -69,9 +70,9 @@ class Tool(Generic[A]):
     another effect it commits together with the record that it ran, so that it takes effect once in a turn, however often the
     turn is tried.
 
-    ``asks`` tells of a call with a lesser effect that it, too, has to be confirmed; ``question`` is what the person is then asked,
-    in the language of the context, naming the exact effect (required of a tool that asks). ``claims`` finds the words with
-    which an answer says that the tool did its work ("registrei"): without a successful call in the turn they are not sent.
+    ``asks`` tells of a call with a lesser effect that it, too, has to be confirmed; ``question`` is what the person is then
+    asked, in the language of the context, naming the exact effect (required of a tool that asks). ``claims`` finds the words
+    with which an answer says that the tool did its work ("registrei"): without a successful call in the turn they are not sent.
     After a tool that ``ends_turn`` the model is not asked again. ValueError on a contradiction, or if the arguments name an
     identity.
     """

@@ -4,7 +4,7 @@ ALTER TABLE owners ADD COLUMN preferences TEXT NOT NULL DEFAULT '{}';
 -- Counts how often a person stepped in or out: what the AI wrote under an older epoch is not sent.
 ALTER TABLE conversations ADD COLUMN takeover_epoch INTEGER NOT NULL DEFAULT 0;
 -- A question of ours that the next message answers.
-ALTER TABLE conversations ADD COLUMN question TEXT CHECK (question IN ('closure'));
+ALTER TABLE conversations ADD COLUMN question TEXT CHECK (question IN ('closure', 'action'));
 ALTER TABLE conversations ADD COLUMN handoff_reason TEXT;
 -- When the time-outs strike: idle_at while we wait for the user, expires_at while the conversation is open.
 ALTER TABLE conversations ADD COLUMN idle_at INTEGER;

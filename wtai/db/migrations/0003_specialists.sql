@@ -41,11 +41,12 @@ CREATE TABLE tool_runs (
     arguments       TEXT NOT NULL,
     -- NULL while a tool outside of the database is being called
     result          TEXT,
+    failed          INTEGER NOT NULL DEFAULT 0 CHECK (failed IN (0, 1)),
     created_at      INTEGER NOT NULL,
     UNIQUE (owner_id, conversation_id, turn, call)
 ) STRICT;
 
--- An action that waits for the person's yes, its arguments frozen.
+-- An action whose arguments are frozen until the person said yes: frozen, then asked with the answer that shows the question.
 CREATE TABLE pending_actions (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id        INTEGER NOT NULL REFERENCES owners (id),
@@ -54,12 +55,11 @@ CREATE TABLE pending_actions (
     tool            TEXT NOT NULL,
     arguments       TEXT NOT NULL,
     question        TEXT NOT NULL,
-    status          TEXT NOT NULL CHECK (status IN ('pending', 'confirmed', 'refused', 'dropped')),
+    status          TEXT NOT NULL CHECK (status IN ('frozen', 'asked', 'confirmed', 'refused', 'dropped')),
     expires_at      INTEGER NOT NULL,
-    created_at      INTEGER NOT NULL,
-    decided_at      INTEGER
+    created_at      INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX pending_actions_one ON pending_actions (owner_id, conversation_id) WHERE status = 'pending';
+CREATE UNIQUE INDEX pending_actions_one ON pending_actions (owner_id, conversation_id) WHERE status IN ('frozen', 'asked');
 
 -- The finance specialist's ledger. Amounts in minor units (cents), dates as YYYY-MM-DD.
 CREATE TABLE ledger_entries (

@@ -1,0 +1,69 @@
+"""What a turn answers, read at one moment."""
+
+from dataclasses import dataclass
+
+from wtai.ai import context, store
+from wtai.ai.features_store import Feature, features
+from wtai.ai.llm import Message as Said
+from wtai.conversation import store as conversations
+from wtai.conversation.model import Conversation, Message, State
+from wtai.db.tx import OwnerTx
+from wtai.identity.preferences import Preferences
+from wtai.identity.store import owner, preferences
+
+TAKES_TURNS = frozenset({State.PENDING, State.PROGRESS, State.WAITING_USER})
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a turn answers, and what it needs to know. ``number`` counts the conversation's turns from 1."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    history: tuple[Said, ...]
+    number: int
+    failed_before: int
+    locale: str
+    chosen: Preferences
+    features: tuple[Feature, ...]
+
+    @property
+    def through(self) -> int:
+        """The newest message the answer covers."""
+        return self.messages[-1].id
+
+    @property
+    def turn(self) -> int:
+        """Names the turn in its conversation, the same at each try and each draft: what was answered before it."""
+        return self.conversation.answered_through
+
+
+def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | None:
+    """What the conversation is owed; None if that is nothing."""
+    conversation = conversations.conversation(tx, conversation_id)
+    if conversation is None or conversation.state not in TAKES_TURNS:
+        return None
+    messages = conversations.unanswered(tx, conversation)
+    if not messages:
+        return None
+    count = store.count_turns(tx, conversation_id)
+    return Owed(
+        conversation,
+        tuple(messages),
+        _history(tx, conversation, context.turns_left_out(count)),
+        count + 1,
+        store.failed_turns(tx, conversation_id),
+        owner(tx).locale,
+        preferences(tx, base),
+        features(tx),
+    )
+
+
+def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, ...]:
+    after = store.through_of_turn(tx, conversation.id, skip)
+    messages = store.messages_after(tx, conversation.id, after)
+    steps = conversations.steps_of_people(tx, conversation.id)
+    if skip:  # what happened before the window opens stays outside it
+        steps = [step for step in steps if messages and step[0] >= messages[0].created_at]
+    turns = store.past_turns(tx, conversation.id, skip=skip)
+    return context.history(turns, messages, steps, conversation.answered_through)

@@ -1,0 +1,153 @@
+"""The part of a turn that asks models: who answers, with what in mind, and what comes of it."""
+
+import asyncio
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import structlog
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from wtai.ai import context
+from wtai.ai.llm import Llm, User, messages_to_json
+from wtai.ai.loop import Ending, Limits, Outcome, run
+from wtai.ai.owed import Owed
+from wtai.ai.router import Route, route
+from wtai.ai.specialists import Roster, Specialists, prompt_id
+from wtai.ai.store import HANDED_OVER, AiResult
+from wtai.ai.texts import apology
+from wtai.ai.toolbox import Bounds, Call, Toolbox
+from wtai.ai.tools.handoff import CALL_PERSON, Reason
+from wtai.ai.tools.tool import ToolContext
+from wtai.clock import Clock
+from wtai.conversation.closure import Closure
+from wtai.conversation.model import Question, State
+from wtai.conversation.shortcuts import Next, Step, is_greeting
+from wtai.conversation.texts import texts
+from wtai.db.tx import Database
+from wtai.errors import LlmRefused, LlmUnavailable, Retry
+from wtai.failpoints import pass_failpoint
+
+log = structlog.get_logger(__name__)
+
+_NO_KEY_YET: Final = "missing_api_key"
+_CALLS: Final = TypeAdapter(tuple[Call, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a turn does: a text, and the state it leads to. With HANDOFF an empty text leaves the words to the handoff.
+    ``active`` has the conversation from now on; None leaves that as it is.
+    """
+
+    result: AiResult
+    text: str
+    to: State = State.WAITING_USER
+    reason: str = ""
+    question: Question | None = None
+    closure: Closure | None = None
+    active: str | None = None
+
+
+class Thinker:
+    """Answers with an owner's specialists."""
+
+    def __init__(self, database: Database, llm: Llm, specialists: Specialists, clock: Clock, limits: Limits) -> None:
+        self._database = database
+        self._llm = llm
+        self._specialists = specialists
+        self._clock = clock
+        self._limits = limits
+
+    async def answer(self, owner_id: int, owed: Owed, step: Step) -> Answer:
+        """What the model says; the fallback text where it has none or refuses, and a person after too many of those.
+
+        Retry while the model is unavailable or has no key yet.
+        """
+        roster = self._specialists.of(owed.locale, owed.features)
+        now = self._clock.now()
+        toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
+        earlier = await self._decided(toolbox, roster, step)
+        users = [User(context.note(now, owed.chosen.time_zone)), *(User(context.spoken(message)) for message in owed.messages)]
+        await pass_failpoint("turn.before_model")
+        started = self._clock.monotonic()
+        chosen = await self._route(roster, owed)
+        agent = roster.agents[chosen.agent]
+        try:
+            outcome = await run(self._llm, roster.agents, agent.name, toolbox, owed.history, users, self._limits, earlier=earlier)
+        except LlmUnavailable as exc:
+            raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
+        except LlmRefused as exc:
+            log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
+            if exc.code == _NO_KEY_YET:
+                raise Retry(str(exc)) from exc
+            return failed(owed, AiResult(agent.name, exc.code, "", prompt_id(agent)))
+        await pass_failpoint("turn.after_model")
+        return _answer(owed, roster, chosen, outcome, toolbox.question, round((self._clock.monotonic() - started) * 1000))
+
+    async def _decided(self, toolbox: Toolbox, roster: Roster, step: Step) -> tuple[Call, ...]:
+        """What was done in this turn before a model is asked: by an earlier try, or because the person said yes just now."""
+        refused: tuple[Call, ...] = ()
+        if step.next is Next.DO:
+            deadline = asyncio.get_running_loop().time() + self._limits.turn_seconds
+            await toolbox.confirm(roster.agents, Bounds(deadline, self._limits.max_tool_output_chars))
+        elif step.next is Next.LEAVE:
+            refused = await toolbox.refuse()
+        return (*await toolbox.earlier(), *refused)
+
+    async def _route(self, roster: Roster, owed: Owed) -> Route:
+        """The specialist that has the conversation stays; else the router picks, unless there is nothing to pick from."""
+        if len(roster.agents) == 1:
+            return Route(roster.default, "only")
+        active = owed.conversation.feature
+        if active is not None and active in roster.agents:
+            return Route(active, "sticky")
+        if all(is_greeting(message.body) for message in owed.messages):
+            return Route(roster.default, "greeting")
+        said = [User(context.spoken(message)) for message in owed.messages]
+        return await route(self._llm, roster.router, roster.agents, said, sticky=active, default=roster.default)
+
+
+def failed(owed: Owed, result: AiResult) -> Answer:
+    """The fallback text; a person after as many failures in a row as the owner allows."""
+    if owed.failed_before + 1 >= owed.chosen.handoff_after_failures:
+        return Answer(result, texts(owed.locale).failed, State.HANDOFF, f"{owed.failed_before + 1} failed turns")
+    return Answer(result, apology(owed.locale))
+
+
+def _tool_context(owner_id: int, owed: Owed, now: int) -> ToolContext:
+    conversation = owed.conversation
+    return ToolContext(owner_id, conversation.user_id, conversation.id, owed.through, now, owed.chosen.time_zone, owed.locale)
+
+
+def _answer(owed: Owed, roster: Roster, chosen: Route, outcome: Outcome, question: str | None, latency_ms: int) -> Answer:
+    result = _result(roster, chosen, outcome, latency_ms)
+    active = outcome.agent if chosen.keeps or outcome.agent != chosen.agent else None
+    person = next((call for call in outcome.calls if call.name == CALL_PERSON and call.done), None)
+    if person is not None:
+        reason = Reason.model_validate_json(person.arguments).reason
+        return Answer(replace(result, outcome=HANDED_OVER), "", State.HANDOFF, reason, active=active)
+    if outcome.ending is not Ending.ANSWERED:
+        return replace(failed(owed, result), active=active)
+    if question is None:
+        return Answer(result, outcome.text, active=active)
+    text = outcome.text if question in outcome.text else f"{outcome.text}\n\n{question}"
+    return Answer(result, text, question=Question.ACTION, active=active)
+
+
+def _result(roster: Roster, chosen: Route, outcome: Outcome, latency_ms: int) -> AiResult:
+    usage = outcome.usage + chosen.usage
+    return AiResult(
+        feature=outcome.agent,
+        outcome=outcome.ending,
+        model=outcome.model,
+        prompt_id=prompt_id(roster.agents[outcome.agent]),
+        exchange=messages_to_json(outcome.exchange),
+        calls=_CALLS.dump_json(outcome.calls).decode(),
+        requests=usage.requests,
+        prompt_tokens=usage.prompt,
+        cached_tokens=usage.cached,
+        completion_tokens=usage.completion,
+        latency_ms=latency_ms,
+        route=to_json({"agent": chosen.agent, "how": chosen.how, "usage": asdict(chosen.usage)}).decode(),
+    )
