@@ -25,6 +25,7 @@ from wtai.ai.toolbox_store import Action, Recorded
 from wtai.ai.tools.tool import AnyTool, Arguments, Effect, ToolContext, ToolError
 from wtai.clock import MINUTE
 from wtai.db.tx import Database, OwnerTx
+from wtai.errors import StorageUnavailable
 from wtai.failpoints import failpoint, pass_failpoint
 
 CUT_MARK = " …[cut]"
@@ -98,11 +99,15 @@ class Toolbox:
         )
 
     async def use(self, agent: Agent, call: ToolCall, bounds: Bounds) -> Call:
-        """Run one call of ``agent`` to its end, whatever that is: every error becomes a result that the model can read."""
+        """Run one call of ``agent`` to its end, whatever that is: every error becomes a result that the model can read, but
+        StorageUnavailable, with which the turn cannot go on.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         # Not an ``except``: whatever a tool raises stays inside its own call, and the turn's own cancellation still goes through.
         (answer,) = await asyncio.gather(self._run(agent, call, bounds), return_exceptions=True)
+        if isinstance(answer, StorageUnavailable):
+            raise answer
         if isinstance(answer, BaseException):
             answer = failed(call, _explained(call.name, answer))
         return replace(
@@ -119,6 +124,8 @@ class Toolbox:
         arguments = _arguments(tool, action.arguments)
         deed = _Deed(tool, arguments, f"{_identity(tool, arguments)}:1", action)
         (recorded,) = await asyncio.gather(self._do(deed, bounds), return_exceptions=True)
+        if isinstance(recorded, StorageUnavailable):
+            raise recorded
         if isinstance(recorded, BaseException):
             await self._write(self._note_failure, deed, _error(_explained(tool.name, recorded)))
 
