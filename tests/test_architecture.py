@@ -37,7 +37,19 @@ CATCHES_EVERYTHING = {
 _STATEMENT = re.compile(
     r"^\s*(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|WITH\s+\w+\s+AS\s|CREATE\s+(TABLE|INDEX)|PRAGMA\s)"
 )
-_NEUTRAL = ("errors.py", "clock.py", "ids.py", "secrets.py", "failpoints.py", "jobs/", "db/", "conversation/", "identity/")
+_NEUTRAL = (
+    "errors.py",
+    "clock.py",
+    "ids.py",
+    "secrets.py",
+    "egress.py",
+    "standard_webhooks.py",
+    "failpoints.py",
+    "jobs/",
+    "db/",
+    "conversation/",
+    "identity/",
+)
 
 
 @dataclass(frozen=True)

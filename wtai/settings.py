@@ -3,6 +3,7 @@
 ``settings_source.load`` fills it from the command line, the environment and the file; ``Settings()`` is the defaults alone.
 """
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 ENVIRONMENT_PREFIX = "WTAI_"
 
 _SQLITE = "sqlite:///"
+_HOST_WITH_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
 
 
 def _web_address(value: str) -> str:
@@ -39,6 +41,13 @@ def _host_name(value: str) -> str:
     return value.lower()
 
 
+def _host_with_port(value: str) -> str:
+    match = _HOST_WITH_PORT.fullmatch(value)
+    if match is None or int(match["port"] or 1) > 65_535:
+        raise ValueError("must be a host, or host:port, such as crm.internal:8080 or [fd00::5]:8080")
+    return value.lower()
+
+
 def _sqlite_url(value: str) -> str:
     if not value.startswith(_SQLITE) or not value.removeprefix(_SQLITE).strip("/"):
         raise ValueError("must be sqlite:///FILE, or sqlite:////FILE for an absolute path")
@@ -48,6 +57,7 @@ def _sqlite_url(value: str) -> str:
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Network = Annotated[str, AfterValidator(_network)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+HostWithPort = Annotated[str, AfterValidator(_host_with_port)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -102,6 +112,14 @@ class Twilio(Section):
     )
     reconcile_seconds: Seconds = Field(60, description="Seconds between two listings that look for a send of unknown outcome.")
     timeout_seconds: Seconds = Field(40, description="Seconds that one call to Twilio may take; it may think for 30.")
+
+
+class Egress(Section):
+    """What tools and webhooks of owners may call besides the public internet by https."""
+
+    allowed_private_hosts: tuple[HostWithPort, ...] = Field(
+        (), description="Hosts (host or host:port) that may be private, speak plain http and listen on any port."
+    )
 
 
 class OpenAi(Section):
@@ -196,6 +214,7 @@ class Settings(BaseSettings):
     database: DatabaseFile = DatabaseFile()
     security: Security = Security()
     twilio: Twilio = Twilio()
+    egress: Egress = Egress()
     openai: OpenAi = OpenAi()
     conversation: Conversation = Conversation()
     closure: Closure = Closure()

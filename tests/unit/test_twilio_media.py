@@ -4,7 +4,6 @@ import socket
 import traceback
 import zlib
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from wtai.channels.channel import Account
-from wtai.channels.twilio.media import Downloaded, MediaDownload, MediaError, MediaRefused, MediaUnavailable, is_public
+from wtai.channels.twilio.media import Downloaded, MediaDownload, MediaError, MediaRefused, MediaUnavailable
 
 AC = "AC" + "0a" * 16
 TOKEN = "f00dfacef00dfacef00dfacef00dface"
@@ -161,42 +160,6 @@ async def test_a_name_of_twilios_that_resolves_to_a_private_address_is_refused(
     error = await refusal(hosts, media_hosts=["mms.twiliocdn.com"])
     assert isinstance(error, MediaRefused)
     assert "not public" in str(error)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        *(
-            "127.0.0.1",
-            "10.0.0.1",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-        ),
-        *(
-            "::1",
-            "::",
-            "fe80::1%eth0",
-            "fc00::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::7f00:1",
-            "64:ff9b:1::a00:1",
-            "2002:7f00:1::",
-        ),
-    ],
-)
-def test_a_private_address_is_not_public(address: str) -> None:
-    assert not is_public(ip_address(address))
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "2600:1f18::1", "::ffff:8.8.8.8", "64:ff9b::808:808"])
-def test_a_public_address_is_public(address: str) -> None:
-    assert is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("announced", [True, False])

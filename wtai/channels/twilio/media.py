@@ -7,19 +7,17 @@ alone, each by hand. A host that Twilio is known to use has to be public and htt
 """
 
 import re
-import socket
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import ResolveResult
 from yarl import URL
 
 from wtai.channels.channel import Account
 from wtai.channels.twilio.client import API_URL, basic
+from wtai.egress import NotPublicError, Sessions
 from wtai.errors import WtaiError
 
 MEDIA_HOSTS = ("mms.twiliocdn.com", "media.twiliocdn.com", "s3-external-1.amazonaws.com")
@@ -33,9 +31,6 @@ _MAX_REDIRECTS = 3
 _CHUNK = 65536
 
 _MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/(?P<account>AC[0-9a-f]{32})/Messages/(SM|MM)[0-9a-f]{32}/Media/ME[0-9a-f]{32}")
-
-# Prefixes of IPv6 that carry an IPv4 address in their last 32 bits: NAT64 (RFC 6052) and its local form (RFC 8215).
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 class MediaError(WtaiError):
@@ -59,7 +54,7 @@ class Downloaded:
 
 
 class MediaDownload:
-    """Downloads attachments. Holds one session, opened at the first download and ended by ``close``."""
+    """Downloads attachments. Its connections are ended by ``close``."""
 
     def __init__(
         self,
@@ -72,14 +67,11 @@ class MediaDownload:
         self._base_url = base_url.rstrip("/")
         self._hosts = frozenset({*media_hosts, _with_port(URL(self._base_url))})
         self._max_bytes = max_bytes
-        self._timeout = aiohttp.ClientTimeout(total=seconds, connect=10.0)
-        self._opened: aiohttp.ClientSession | None = None
+        self._sessions = Sessions(aiohttp.ClientTimeout(total=seconds, connect=10.0))
 
     async def close(self) -> None:
-        """End the session; the object may be used again."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        """End all connections; the object may be used again."""
+        await self._sessions.close()
 
     async def download(self, account: Account, media_url: str, write: Callable[[bytes], object]) -> Downloaded:
         """Pass the attachment to ``write`` piece by piece, at most 64 KiB each. MediaRefused or MediaUnavailable.
@@ -96,8 +88,8 @@ class MediaDownload:
                     url = self._next_hop(url, response)
                 headers = {}
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, _NotPublicError):
-                raise MediaRefused(str(error.os_error)) from None
+            if isinstance(error.os_error, NotPublicError):
+                raise MediaRefused(f"{url.host} {error.os_error}") from None
             raise MediaUnavailable(f"no connection to {url.host} ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             # Their texts hold the URL, which on a CDN is a credential.
@@ -149,41 +141,8 @@ class MediaDownload:
             raise MediaRefused(f"the attachment has more than {self._max_bytes} bytes")
 
     def _get(self, url: URL, headers: Mapping[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        if self._opened is None:
-            # Not decompressed: a few bytes on the wire must not become many here.
-            self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=_PublicTwilioHosts()),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=self._timeout,
-                headers={"Accept-Encoding": "identity"},
-            )
-        return self._opened.get(url, headers=headers, allow_redirects=False)
-
-
-class _NotPublicError(OSError):
-    """A name of Twilio's resolves to an address that is not on the internet."""
-
-
-class _PublicTwilioHosts(aiohttp.ThreadedResolver):
-    """Refuses addresses that are not public for Twilio's names; the connection goes to the address that was looked at."""
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        found = await super().resolve(host, port, family)
-        if host in _TWILIO_HOSTS and not all(is_public(ip_address(address["host"])) for address in found):
-            raise _NotPublicError(f"{host} resolves to an address that is not public")
-        return found
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether ``address`` is on the public internet, also behind IPv6's ways to carry an IPv4 address."""
-    if isinstance(address, IPv6Address):
-        carried = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if carried is None and any(address in network for network in _NAT64):
-            carried = IPv4Address(int(address) & 0xFFFFFFFF)
-        if carried is not None:
-            return is_public(carried)
-    return address.is_global and not address.is_multicast
+        session = self._sessions.to(public_only=url.host in _TWILIO_HOSTS)
+        return session.get(url, headers=headers, allow_redirects=False)
 
 
 def _with_port(url: URL) -> str:
