@@ -3,11 +3,14 @@
 import re
 from decimal import Decimal
 from math import isfinite
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-SYMBOLS: Final = {
+Currency = Literal["ARS", "BOB", "BRL", "COP", "EUR", "GBP", "MXN", "PEN", "USD", "UYU"]
+"""Currencies by ISO 4217 code, all with two decimals."""
+
+_SYMBOLS: Final[dict[Currency, str]] = {
     "ARS": "AR$",
     "BOB": "Bs",
     "BRL": "R$",
@@ -19,7 +22,6 @@ SYMBOLS: Final = {
     "USD": "US$",
     "UYU": "UY$",
 }
-"""Currencies by ISO 4217 code, all with two decimals."""
 
 MOST: Final = Decimal("999999999.99")
 """The largest amount of one entry. It has fewer digits than a double holds: a JSON number that a parser took for one is exact."""
@@ -88,9 +90,9 @@ def from_cents(cents: int) -> Decimal:
     return Decimal(cents).scaleb(-2)
 
 
-def format_money(amount: Decimal, currency: str, locale: str) -> str:
+def format_money(amount: Decimal, currency: Currency, locale: str) -> str:
     """The amount as people write it: R$ 1.234,56; in English R$ 1,234.56."""
     number = f"{abs(amount):,.2f}"
     if locale != "en":
         number = number.translate(str.maketrans(",.", ".,"))
-    return f"{'-' if amount < 0 else ''}{SYMBOLS[currency]} {number}"
+    return f"{'-' if amount < 0 else ''}{_SYMBOLS[currency]} {number}"
