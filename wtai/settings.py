@@ -16,6 +16,8 @@ ENVIRONMENT_PREFIX = "WTAI_"
 
 _SQLITE = "sqlite:///"
 _HOST_WITH_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
+_DOLLARS = r"\d{1,6}(\.\d{1,6})?"
+_PRICE = re.compile(rf"input {_DOLLARS} cached {_DOLLARS} output {_DOLLARS}")
 
 
 def _web_address(value: str) -> str:
@@ -54,6 +56,19 @@ def _sqlite_url(value: str) -> str:
     return value
 
 
+def _price(value: str) -> str:
+    if not _PRICE.fullmatch(value):
+        raise ValueError('must be dollars per million tokens such as "input 0.25 cached 0.025 output 2.00"')
+    return value
+
+
+def _model_price(value: str) -> str:
+    model, _, price = value.partition(" ")
+    if not model or not _PRICE.fullmatch(price):
+        raise ValueError('must be a model and its price such as "my-model input 0.25 cached 0.025 output 2.00"')
+    return value
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Network = Annotated[str, AfterValidator(_network)]
 HostName = Annotated[str, AfterValidator(_host_name)]
@@ -62,6 +77,8 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
+Price = Annotated[str, AfterValidator(_price)]
+ModelPrice = Annotated[str, AfterValidator(_model_price)]
 
 
 class Section(BaseModel):
@@ -135,10 +152,25 @@ class OpenAi(Section):
     )
     model: Name = Field("gpt-5.4-mini", description="Model of the specialists.")
     router_model: Name = Field("gpt-5.4-nano", description="Model that picks the specialist.")
+    small_model: Name = Field("gpt-5.4-nano", description="Cheaper model for what a budget leaves too little for.")
     embedding_model: Name = Field("text-embedding-3-small", description="Model that turns memories into vectors.")
     embedding_dimensions: int = Field(1536, ge=8, le=4096, description="Length of those vectors.")
     transcription_model: Name = Field("gpt-transcribe", description="Model that writes down voice messages.")
     timeout_seconds: Seconds = Field(60, description="Seconds that one call to a model may take.")
+
+
+class Prices(Section):
+    """What models cost, in US dollars per million tokens; with it usage is counted and budgets are kept."""
+
+    models: tuple[ModelPrice, ...] = Field(
+        (
+            "gpt-5.4-mini input 0.75 cached 0.075 output 4.50",
+            "gpt-5.4-nano input 0.20 cached 0.02 output 1.25",
+            "text-embedding-3-small input 0.02 cached 0.02 output 0",
+        ),
+        description="Price of each model; a dated version such as gpt-5.4-mini-2026-03-17 costs what its model does.",
+    )
+    default: Price = Field("input 5.00 cached 0.50 output 30.00", description="Price of a model that is not listed.")
 
 
 class Conversation(Section):
@@ -216,6 +248,7 @@ class Settings(BaseSettings):
     twilio: Twilio = Twilio()
     egress: Egress = Egress()
     openai: OpenAi = OpenAi()
+    prices: Prices = Prices()
     conversation: Conversation = Conversation()
     closure: Closure = Closure()
     worker: Worker = Worker()
