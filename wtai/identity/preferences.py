@@ -1,6 +1,7 @@
 """What an owner may choose: the pace of conversations, texts, keywords, business hours. Kept as JSON of the values chosen."""
 
 from datetime import UTC, datetime, time
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ty
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
+Dollars = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
 _CHOICES: Final = TypeAdapter(dict[str, JsonValue])
 
 
@@ -65,6 +67,9 @@ class Preferences(BaseModel):
     time_zone: Annotated[str, AfterValidator(_zone)] = "America/Sao_Paulo"
     business_hours: tuple[Shift, ...] = ()
     handoff_after_failures: int = Field(2, ge=1, le=20)
+    # What models may cost, by the calendar of UTC: all of a month, and one person's day. None: no limit.
+    budget_month_usd: Dollars | None = None
+    budget_user_day_usd: Dollars | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
