@@ -10,6 +10,7 @@ WtaiError
 ├── StaleVersion             the row moved on since it was read: read again
 ├── InvalidTransition        a conversation cannot go from this state to that one
 ├── Retry, GiveUp            a job's handler says: again later; never again
+├── BudgetReached            the next model call could cost more than a budget leaves; nothing was asked
 ├── LlmError
 │   ├── LlmUnavailable       time-out, connection, 429, 5xx: the same call may succeed later
 │   └── LlmRefused           key, quota, request or content refused: the same call fails again
@@ -67,6 +68,19 @@ class Retry(WtaiError):
 
 class GiveUp(WtaiError):
     """This job can never succeed: bury it now."""
+
+
+class BudgetReached(WtaiError):
+    """A budget leaves too little for a call. ``budget`` is ``month`` or ``user_day``; ``first``: not raised yet in its period.
+
+    It starts anew at ``resets_at`` (ms since 1970).
+    """
+
+    def __init__(self, message: str, *, budget: str, resets_at: int, first: bool) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.resets_at = resets_at
+        self.first = first
 
 
 class LlmError(WtaiError):
