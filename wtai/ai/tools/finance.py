@@ -74,7 +74,8 @@ def finance_tools(config: FinanceConfig) -> tuple[AnyTool, ...]:
         ),
         Tool(
             "list_entries",
-            f"Statement of a period: exact totals of everything that fits, and the newest {SHOWN} entries with their ids.",
+            f"Statement of a period: exact totals of everything that fits, and the newest {SHOWN} entries with their ids. "
+            "With more=true there are others: ask for a shorter period.",
             Wanted,
             work=ledger.list_entries,
         ),

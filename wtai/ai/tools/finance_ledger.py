@@ -17,7 +17,7 @@ from wtai.ai.tools.periods import ALL_TIME, Period, month_of, resolve_period
 from wtai.ai.tools.tool import ToolContext, ToolError
 from wtai.db.tx import OwnerTx
 
-SHOWN: Final = 20
+SHOWN: Final = 14
 """How many entries a statement lists; its totals count all of them."""
 
 _EARLIEST: Final = date(1970, 1, 1)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wtai.ai.tools.dates import spoken_date
+from wtai.ai.tools.finance_report import shortened
 from wtai.ai.tools.finance_store import Booking, Kind
 from wtai.ai.tools.money import Currency, format_money, from_cents
 
@@ -100,7 +101,5 @@ class Asker:
 
 def _label(booking: Booking, *, with_category: bool = False) -> str:
     """What the entry is for, in a few words."""
-    named = booking.description or booking.category
-    if len(named) > _LONGEST:
-        named = named[: _LONGEST - 1].rstrip() + "…"
+    named = shortened(booking.description or booking.category, _LONGEST)
     return f"{named}, {booking.category}" if with_category and booking.description else named

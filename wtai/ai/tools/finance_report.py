@@ -1,7 +1,7 @@
 """What the finance tools tell the model: exact amounts, each with the text in which a person reads it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -10,7 +10,9 @@ from wtai.ai.tools.finance_store import CategorySum, Entry, Kind, total
 from wtai.ai.tools.money import Currency, format_money, from_cents
 from wtai.ai.tools.periods import ALL_TIME, Period
 
-_CATEGORIES_SHOWN: Final = 30
+# What a tool may tell the model is limited; these keep a statement and a summary whole.
+_CATEGORIES_SHOWN: Final = 20
+_DESCRIPTION_SHOWN: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,14 @@ class Presenter:
         amount = from_cents(entry.amount)
         return ShownEntry(entry.id, entry.kind, amount, self._text(entry.amount), entry.day, entry.category, entry.description)
 
+    def listed(self, entry: Entry) -> ShownEntry:
+        """One entry of a list: a long description is cut."""
+        return self.entry(replace(entry, description=shortened(entry.description, _DESCRIPTION_SHOWN)))
+
     def statement(self, period: Period, sums: Sequence[CategorySum], entries: Sequence[Entry]) -> Statement:
         """``sums`` of everything in the period, ``entries`` the newest of it."""
         totals = self._totals(sums)
-        return Statement(_named(period), totals, totals.count > len(entries), tuple(map(self.entry, entries)))
+        return Statement(_named(period), totals, totals.count > len(entries), tuple(map(self.listed, entries)))
 
     def balance(
         self,
@@ -205,6 +211,11 @@ class Presenter:
 
     def _text(self, cents: int) -> str:
         return format_money(from_cents(cents), self.currency, self.locale)
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, cut to ``length`` characters with an ellipsis as the last."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def _named(period: Period) -> str:
