@@ -13,7 +13,9 @@ import structlog
 from aiohttp import web
 
 from wtai.ai.loop import Limits
+from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
+from wtai.ai.pricing import Prices
 from wtai.ai.specialists import Specialists
 from wtai.ai.thinking import Thinker
 from wtai.ai.tools.general import current_time
@@ -26,6 +28,7 @@ from wtai.channels.typing import TypingIndicator
 from wtai.clock import Clock, SystemClock
 from wtai.conversation.inbox import TURN
 from wtai.conversation.outbox import SEND
+from wtai.conversation.reminders import REMIND, Reminders
 from wtai.conversation.timeouts import TIMEOUTS, Timeouts
 from wtai.db.lock import InstanceLock
 from wtai.db.migrate import migrate
@@ -147,7 +150,15 @@ async def _work(
         channels = {"whatsapp": channel, "sms": channel}
         typing = TypingIndicator(accounts, channels)
         specialists = Specialists((current_time(), call_person()), router_model=settings.openai.router_model)
-        thinker = Thinker(database, llm, specialists, clock, Limits())
+        meter = Meter(
+            database,
+            llm,
+            Prices.of(settings.prices),
+            clock,
+            model=settings.openai.model,
+            small_model=settings.openai.small_model,
+        )
+        thinker = Thinker(database, meter, specialists, clock, Limits())
         turns = Turns(database, thinker, clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
         sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
@@ -155,6 +166,7 @@ async def _work(
             TURN: JobKind(turns.handle, settings.worker.max_attempts),
             APOLOGIZE: JobKind(turns.apologize, settings.worker.max_attempts),
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
+            REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan

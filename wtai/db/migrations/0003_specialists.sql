@@ -24,8 +24,9 @@ CREATE TABLE http_tools (
     url             TEXT NOT NULL,
     secret          TEXT NOT NULL,
     effect          TEXT NOT NULL CHECK (effect IN ('read', 'reversible', 'irreversible')),
-    timeout_seconds REAL NOT NULL DEFAULT 10 CHECK (timeout_seconds > 0),
+    timeout_seconds REAL NOT NULL CHECK (timeout_seconds > 0 AND timeout_seconds <= 30),
     created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL,
     UNIQUE (owner_id, name)
 ) STRICT;
 
@@ -72,7 +73,8 @@ CREATE TABLE ledger_entries (
     category    TEXT NOT NULL,
     description TEXT NOT NULL,
     entry_date  TEXT NOT NULL CHECK (entry_date GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
-    message_id  INTEGER REFERENCES messages (id),
+    -- the message that asked for it; the entry outlives it
+    message_id  INTEGER REFERENCES messages (id) ON DELETE SET NULL,
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL
 ) STRICT;
@@ -114,6 +116,9 @@ CREATE TABLE reminders (
     user_id         INTEGER NOT NULL REFERENCES users (id),
     conversation_id INTEGER NOT NULL REFERENCES conversations (id),
     text            TEXT NOT NULL CHECK (text <> ''),
+    -- what was agreed: the first time, by the clock on the wall of time_zone; all later ones follow from it
+    first_at        TEXT NOT NULL,
+    time_zone       TEXT NOT NULL,
     due_at          INTEGER NOT NULL,
     repeats         TEXT NOT NULL DEFAULT 'never' CHECK (repeats IN ('never', 'daily', 'weekly', 'monthly', 'yearly')),
     status          TEXT NOT NULL DEFAULT 'scheduled' CHECK (status IN ('scheduled', 'sent', 'canceled')),
