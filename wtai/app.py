@@ -6,13 +6,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
 from aiohttp import web
 
-from wtai.ai.loop import Limits
+from wtai.ai.loop import DEFAULT_LIMITS, Limits
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.pricing import Prices
@@ -64,6 +64,15 @@ class Running:
     database: Database
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a measurement puts in place of what the program takes: time, its own specialists, what a turn may cost."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    specialists: Specialists | None = None
+    limits: Limits = DEFAULT_LIMITS
+
+
 def sealer(settings: Settings) -> Sealer:
     """Opens and seals the owners' credentials. EnvironmentProblem if a key file is absent or not private."""
     security = settings.security
@@ -95,9 +104,10 @@ async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running],
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, role: Role = "all") -> AsyncIterator[Running]:
+async def running(settings: Settings, *, role: Role = "all", given: Given | None = None) -> AsyncIterator[Running]:
     """The program at work inside ``async with``. EnvironmentProblem or SchemaError if it cannot be."""
-    clock = SystemClock()
+    given = given or Given()
+    clock = given.clock
     async with AsyncExitStack() as stack:
         stack.enter_context(InstanceLock(settings.database_path, role))
         migrate(settings.database_path)
@@ -107,7 +117,7 @@ async def running(settings: Settings, *, role: Role = "all") -> AsyncIterator[Ru
         stack.push_async_callback(database.close)
         accounts = Accounts(database, sealer(settings), clock)
         if role != "web":
-            await stack.enter_async_context(_work(settings, database, accounts, clock, public_url))
+            await stack.enter_async_context(_work(settings, database, accounts, given, public_url))
         if listener is not None and public_url is not None:
             webhooks = Webhooks(
                 database,
@@ -126,9 +136,10 @@ async def running(settings: Settings, *, role: Role = "all") -> AsyncIterator[Ru
 
 @asynccontextmanager
 async def _work(
-    settings: Settings, database: Database, accounts: Accounts, clock: Clock, public_url: str | None
+    settings: Settings, database: Database, accounts: Accounts, given: Given, public_url: str | None
 ) -> AsyncIterator[None]:
     """The worker with its handlers, drained at the end."""
+    clock = given.clock
     lease_ms = round(settings.worker.lease_seconds * 1000)
     async with AsyncExitStack() as stack:
         channel = TwilioChannel(
@@ -149,7 +160,7 @@ async def _work(
         base = preferences(settings)
         channels = {"whatsapp": channel, "sms": channel}
         typing = TypingIndicator(accounts, channels)
-        specialists = Specialists((current_time(), call_person()), router_model=settings.openai.router_model)
+        specialists = given.specialists or Specialists((current_time(), call_person()), router_model=settings.openai.router_model)
         meter = Meter(
             database,
             llm,
@@ -158,7 +169,7 @@ async def _work(
             model=settings.openai.model,
             small_model=settings.openai.small_model,
         )
-        thinker = Thinker(database, meter, specialists, clock, Limits())
+        thinker = Thinker(database, meter, specialists, clock, given.limits)
         turns = Turns(database, thinker, clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
         sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
