@@ -68,7 +68,7 @@ def insert_entry(tx: OwnerTx, user_id: int, booking: Booking, *, message_id: int
         INSERT INTO ledger_entries (owner_id, public_id, user_id, kind, amount, category, description, entry_date, message_id,
             created_at, updated_at)
         VALUES (:owner, :public_id, :user_id, :kind, :amount, :category, :description, :day,
-            (SELECT id FROM messages WHERE owner_id = :owner AND id = :message_id), :now, :now)
+            :message_id, :now, :now)
         """,
         public_id=entry.id,
         user_id=user_id,

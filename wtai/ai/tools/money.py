@@ -53,7 +53,9 @@ def _read(value: object) -> Decimal:
     match value:
         case str():
             return _written(value.strip())
-        case int() | float() | Decimal() if not isinstance(value, bool) and isfinite(value):
+        case int() if not isinstance(value, bool):
+            return Decimal(value)
+        case float() | Decimal() if isfinite(value):
             return Decimal(str(value))
         case _:
             raise ValueError(f"not an amount; {MEND}")
