@@ -91,6 +91,11 @@ def _joined(said: Sequence[Said]) -> Iterator[Said]:
             yield from group
 
 
+def thought(messages: Sequence[Message]) -> str:
+    """What the person wrote in a row, as one: people send three short messages for one thought."""
+    return "\n".join(map(spoken, messages))
+
+
 def spoken(message: Message) -> str:
     """A person's message as the model reads it: its text, and in brackets what it carries beside."""
     name = _NAMES.get(message.kind)

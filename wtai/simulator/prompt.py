@@ -43,8 +43,9 @@ class Exchange:
 class Prompt:
     """The request as the scripted model sees it.
 
-    ``texts`` are the user's messages since the last answer and ``exchanges`` the tool results since then; ``earlier`` the
-    user's messages before. ``tools`` may be called now; ``schema`` is the shape the answer must have, if any.
+    ``texts`` are the user's messages since the last answer (each line counts as one) and ``exchanges`` the tool results since
+    then; ``earlier`` the user's messages before. ``tools`` may be called now; ``schema`` is the shape the answer must have, if
+    any.
     """
 
     system: str
@@ -179,7 +180,7 @@ class _Reader:
         self._all_answered()
         match message.role:
             case "user" if not _text(message.content).startswith(_NOTE):
-                self.texts.append(_text(message.content))
+                self.texts += _text(message.content).split("\n")
             case "user":
                 pass
             case "assistant" if message.tool_calls:
