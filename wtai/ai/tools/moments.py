@@ -32,8 +32,10 @@ _CLOCK: Final = re.compile(
 )
 _DAY_FIRST: Final = re.compile(rf"(?P<day>.*?)(?:^|[ ,]+){_CLOCK.pattern}")
 _CLOCK_FIRST: Final = re.compile(rf"{_CLOCK.pattern}(?:,| (?:de|do|da|del|on))? (?P<day>.+)")
-_LATER: Final = (("tarde", range(1, 8)), ("noite", range(5, 12)), ("noche", range(5, 12)), ("afternoon", range(1, 8)))
-"""Parts of the day, and which of twelve hours are meant to be after noon in them."""
+_AFTERNOON: Final = {**{hour: hour + 12 for hour in range(1, 8)}, 12: 12}
+_NIGHT: Final = {hour: hour + 12 for hour in range(5, 12)}
+_LATER: Final = (("tarde", _AFTERNOON), ("afternoon", _AFTERNOON), ("noite", _NIGHT), ("noche", _NIGHT))
+"""Parts of the day, and the hours that are certain in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,15 @@ def _read(text: str, context: ToolContext) -> Moment:
         split = pattern.fullmatch(words)
         clock = _clock(split) if split is not None and _is_marked(split) else None
         if split is not None and clock is not None:
-            return Moment(resolve_date(split["day"], local_today(context), lean=Lean.FUTURE) if split["day"] else None, clock)
+            return Moment(_day(split["day"], context) if split["day"] else None, clock)
+    return Moment(_day(text, context), None)
+
+
+def _day(text: str, context: ToolContext) -> date:
     try:
-        return Moment(resolve_date(text, local_today(context), lean=Lean.FUTURE), None)
+        return resolve_date(text, local_today(context), lean=Lean.FUTURE)
     except ToolError:
-        raise ToolError(f"The moment cannot be read; {MEND}.") from None
+        raise ToolError(f"The moment cannot be read, or there is no such day; {MEND}.") from None
 
 
 def _of(local: datetime) -> Moment:
@@ -115,8 +121,8 @@ def _clock(found: re.Match[str] | None) -> time | None:
     later = next((hours for name, hours in _LATER if name in part), None)
     if part.startswith(("a", "p")):
         hour = hour % 12 + 12 * part.startswith("p") if 1 <= hour <= 12 else 24
-    elif later is not None and hour < 12:
-        hour = hour + 12 if hour in later else 24
-    elif part and later is None and hour >= 12:
+    elif later is not None:
+        hour = later.get(hour, 24) if hour <= 12 else hour
+    elif part and hour >= 12:
         hour = 24
     return time(hour, minute) if hour < 24 and minute < 60 else None

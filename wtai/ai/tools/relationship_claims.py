@@ -24,10 +24,11 @@ _DENIED: Final = (
     r"not|never|nothing|if|when|once|unless|until|would|can|could|should|cannot|had|\w+n['’]t"
 )
 _DENIED_ES: Final = rf"no|{_DENIED}"
-_AUXILIARY: Final = (
+_AUXILIARIES: Final = (
     r"(?:foi|foram|est[áa]|est[ãa]o|t[áa]|ficou|ficaram|fue|fueron|qued[óo]|quedaron|est[áa]n|ha sido|han sido|"
     r"(?:has|have) been|was|were|is|are)"
 )
+_AUXILIARY: Final = rf"{_AUXILIARIES}(?:\s(?!(?:{_DENIED_ES}){_TO})\w+){{0,2}}?\s"
 _ARTICLE: Final = r"(?:(?:o|a|el|la|the|seu|sua|tu|your|nov[oa]|nuevo|new)\s)*"
 _I: Final = r"(?:i|we)(?:\s(?:have|just|now|already)|['’]ve)*(?:\s(?:just|now|already|successfully))*"
 
@@ -50,9 +51,9 @@ def _claim(verbs: _Verbs) -> re.Pattern[str]:
     forms = [
         _told(_DENIED, rf"(?:{verbs.portuguese}|(?:acabei|acabo) de (?:{verbs.infinitives})|{_I}\s(?:{verbs.english}))"),
         _told(_DENIED_ES, rf"(?:{verbs.spanish}|(?:he|hemos)\s{participle})"),
-        _told(_DENIED_ES, rf"{_AUXILIARY}(?:\s\w+){{0,2}}?\s{participle}"),
-        rf"{_START}[\W_]*(?:j[áa]\s|ya\s|tudo\s|todo\s|all\s)?{participle}{_TO}{_NO_QUESTION}",
-        rf"{_START}[\W_]*{_ARTICLE}(?:{verbs.nouns}){_TO}{_clause(_DENIED_ES, 60)}{_FROM}{participle}{_TO}{_NO_QUESTION}",
+        _told(_DENIED_ES, _AUXILIARY + participle),
+        rf"{_START}[\W_]{{0,20}}(?:j[áa]\s|ya\s|tudo\s|todo\s|all\s)?{participle}{_TO}{_NO_QUESTION}",
+        rf"{_START}[\W_]{{0,20}}{_ARTICLE}(?:{verbs.nouns}){_TO}{_clause(_DENIED_ES, 60)}{_FROM}{participle}{_TO}{_NO_QUESTION}",
     ]
     if verbs.said is not None:
         forms.append(_told(_DENIED_ES, rf"(?:{verbs.said})"))
@@ -102,7 +103,7 @@ FORGOTTEN: Final = _claim(
 STANDS: Final = re.compile(
     _told(_DENIED_ES, f"(?:{_WILL_REMIND})")
     + "|"
-    + _told(_DENIED_ES, _AUXILIARY + r"(?:\s\w+){0,2}?\s(?:(?:agendad|marcad|programad)[oa]s?|set|scheduled)"),
+    + _told(_DENIED_ES, _AUXILIARY + r"(?:(?:agendad|marcad|programad)[oa]s?|set|scheduled)"),
     re.IGNORECASE,
 )
 """That a reminder is to come: who has just looked may say so, too."""
