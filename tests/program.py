@@ -13,13 +13,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from wtai.ai.features_store import Feature, set_feature
+from wtai.ai.specialists import DEFAULT, FAMILIES
 from wtai.app import Role, Running, running, sealer
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import SystemClock
@@ -72,16 +74,21 @@ async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None
 
 @asynccontextmanager
 async def open_world(
-    data_dir: Path, *, owners: int = 1, echo: bool = True, **sections: Mapping[str, object]
+    data_dir: Path,
+    *,
+    owners: int = 1,
+    echo: bool = True,
+    specialists: Collection[str] = (DEFAULT,),
+    **sections: Mapping[str, object],
 ) -> AsyncIterator["World"]:
     """A data directory with ``owners``, each with a number, and the fakes; ``sections`` are settings on top of QUICK.
 
-    With ``echo`` the model answers ``eco: first | second``: exactly the messages that its turn covered.
+    Of the built-in specialists only ``specialists`` are on: with one of them nothing is routed. With ``echo`` the model answers ``eco: first | second``: exactly the messages that its turn covered.
     """
     async with FakeTwilio(SystemClock()) as twilio, ScriptedModel(SystemClock(), echo=echo) as model:
         world = World(data_dir, twilio, model, sections)
         try:
-            await world.found(owners)
+            await world.found(owners, [name for name in FAMILIES if name not in specialists])
             yield world
         finally:
             world.end()
@@ -184,8 +191,8 @@ class World:
         """As :func:`until`."""
         await until(condition, seconds=seconds)
 
-    async def found(self, owners: int) -> None:
-        """Create the key, the database and the owners."""
+    async def found(self, owners: int, off: Sequence[str]) -> None:
+        """Create the key, the database and the owners, for whom the specialists ``off`` are switched off."""
         create_key_file(self.data_dir / "wtai.key")
         settings = self.settings()
         migrate(settings.database_path)
@@ -193,6 +200,8 @@ class World:
         try:
             for number in range(1, owners + 1):
                 await self._connect_owner(database, settings, number)
+                for name in off:
+                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), now=0)
         finally:
             await database.close()
 

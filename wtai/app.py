@@ -12,6 +12,7 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
+from wtai.ai.llm import Llm
 from wtai.ai.loop import DEFAULT_LIMITS, Limits
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
@@ -90,6 +91,15 @@ def preferences(settings: Settings) -> Preferences:
     )
 
 
+def thinker(settings: Settings, database: Database, llm: Llm, given: Given) -> Thinker:
+    """What answers with the owners' specialists."""
+    router_model, small_model = settings.openai.router_model, settings.openai.small_model
+    prices = Prices.of(settings.prices)
+    meter = Meter(database, llm, prices, given.clock, model=settings.openai.model, small_model=small_model)
+    specialists = given.specialists or Specialists((current_time(), call_person()), router_model=router_model)
+    return Thinker(database, meter, specialists, given.clock, given.limits)
+
+
 async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:
     """Run until SIGTERM or SIGINT; ``on_ready`` is called once the port is open and the worker at work."""
     stop = asyncio.Event()
@@ -160,17 +170,7 @@ async def _work(
         base = preferences(settings)
         channels = {"whatsapp": channel, "sms": channel}
         typing = TypingIndicator(accounts, channels)
-        specialists = given.specialists or Specialists((current_time(), call_person()), router_model=settings.openai.router_model)
-        meter = Meter(
-            database,
-            llm,
-            Prices.of(settings.prices),
-            clock,
-            model=settings.openai.model,
-            small_model=settings.openai.small_model,
-        )
-        thinker = Thinker(database, meter, specialists, clock, given.limits)
-        turns = Turns(database, thinker, clock, base=base, show_typing=typing.show)
+        turns = Turns(database, thinker(settings, database, llm, given), clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
         sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
         kinds = {

@@ -13,10 +13,12 @@ from benchmarks.database import opened
 from benchmarks.queue import KEYED, drained_cpu_seconds
 from benchmarks.webhooks import ACCOUNT, NUMBER, TOKEN, of_many_users
 from wtai.ai.llm import Assistant, Finish, LlmRequest, Reply, System, User
-from wtai.ai.loop import Limits
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.specialists import DEFAULT, specialists
+from wtai.ai.specialists import DEFAULT, Specialists
+from wtai.ai.tools.general import current_time
+from wtai.ai.tools.handoff import call_person
 from wtai.ai.turn import Turns
+from wtai.app import Given, thinker
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
@@ -30,6 +32,7 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
 from wtai.secrets import Sealer, read_key_file
+from wtai.settings import Settings
 
 _AT_ONCE = 32
 _HISTORY = 20
@@ -59,9 +62,8 @@ async def steps(data: Path, twilio_url: str, model_url: str, messages: int) -> S
     clock = SystemClock()
     async with opened(data / "wtai.db") as database:
         conversations = [await _received(database, raw) for raw in of_many_users(messages, range(messages))]
-        turns = Turns(
-            database, _InstantModel(), specialists(clock), clock, Limits(), base=Preferences(), show_typing=_show_nothing
-        )
+        thinking = thinker(Settings(), database, _InstantModel(), Given())
+        turns = Turns(database, thinking, clock, base=Preferences(), show_typing=_show_nothing)
         turn = await _spent(turns.handle, [_job(TURN, "conversation_id", one) for one in conversations])
         rows = await database.system_read(lambda tx: tx.all("SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id"))
         channel = TwilioChannel(base_url=twilio_url)
@@ -93,7 +95,7 @@ async def fakes_alone(twilio_url: str, model_url: str, messages: int) -> float:
 
 
 async def _model_call(model_url: str, messages: int) -> float:
-    agent = specialists(SystemClock())[DEFAULT]
+    agent = Specialists((current_time(), call_person()), router_model=None).of("pt-BR", ()).agents[DEFAULT]
     said = [User("qual é o horário de sábado?") if n % 2 == 0 else Assistant(_TEXT) for n in range(_HISTORY)]
     request = LlmRequest((System(agent.prompt), *said, User("e domingo?")), tools=agent.specs)
     llm = OpenAiLlm(base_url=f"{model_url}/v1", api_key="benchmark", model="echo")

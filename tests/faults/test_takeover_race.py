@@ -17,11 +17,11 @@ import pytest
 from tests.program import World, open_world, person
 from wtai.ai import turn
 from wtai.ai.context import STEPPED_IN
-from wtai.ai.loop import Limits
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.specialists import specialists
-from wtai.ai.turn import Answer, Owed, Turns
-from wtai.app import sealer
+from wtai.ai.owed import Owed
+from wtai.ai.thinking import Answer
+from wtai.ai.turn import Turns
+from wtai.app import Given, sealer, thinker
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
@@ -220,7 +220,7 @@ async def open_desk(data_dir: Path) -> AsyncIterator[Desk]:
         world.twilio.statuses = ()
         channels = {"whatsapp": channel}
         typing = TypingIndicator(accounts, channels)
-        turns = Turns(database, llm, specialists(CLOCK), CLOCK, Limits(), base=BASE, show_typing=typing.show)
+        turns = Turns(database, thinker(settings, database, llm, Given(CLOCK)), CLOCK, base=BASE, show_typing=typing.show)
         yield Desk(world, database, turns, Sender(database, accounts, channels, CLOCK, reconcile_ms=0))
 
 

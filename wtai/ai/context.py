@@ -83,12 +83,24 @@ def history(
 
 
 def _joined(said: Sequence[Said]) -> Iterator[Said]:
-    """The parts of one answer as one message again."""
-    for is_text, group in groupby(said, key=lambda one: isinstance(one, Assistant) and not one.tool_calls):
-        if is_text:
+    """The parts of one answer as one message again, and what the person wrote in a row as the one it was answered as."""
+    for kind, group in groupby(said, key=_kind):
+        if kind == "answer":
             yield Assistant("\n\n".join(one.text for one in group))
+        elif kind == "person":
+            yield User("\n".join(one.text for one in group))
         else:
             yield from group
+
+
+def _kind(one: Said) -> str:
+    match one:
+        case Assistant(tool_calls=()):
+            return "answer"
+        case User(text=text) if text not in NOTES:
+            return "person"
+        case _:
+            return "other"
 
 
 def thought(messages: Sequence[Message]) -> str:

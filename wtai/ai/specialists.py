@@ -13,6 +13,8 @@ from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
 from wtai.ai.features import FeatureConfig, OwnSpecialist
 from wtai.ai.features_store import Feature
 from wtai.ai.router import router
+from wtai.ai.tools.finance import FinanceConfig, finance_tools
+from wtai.ai.tools.relationship import RelationshipConfig, relationship_tools
 from wtai.ai.tools.tool import AnyTool
 from wtai.errors import WtaiError
 
@@ -36,6 +38,16 @@ class Family:
 
 FAMILIES: Final[Mapping[str, Family]] = {
     DEFAULT: Family(FeatureConfig, lambda _: (), "questions about the business, small talk, whatever fits no other"),
+    "finance": Family(
+        FinanceConfig,
+        finance_tools,
+        "the customer's own money: expenses, income, balance, statements, what was spent on what",
+    ),
+    "relationship": Family(
+        RelationshipConfig,
+        relationship_tools,
+        "people in the customer's life: birthdays, notes, contacts with them; and reminders of any kind",
+    ),
 }
 
 

@@ -8,7 +8,8 @@ from wtai.db.tx import OwnerTx
 from wtai.ids import public_id
 
 ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED = "answered", "closed", "asked", "handed_over", "interrupted"
-SETTLED = frozenset({ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED})
+NO_BUDGET = "no_budget"
+SETTLED = frozenset({ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED, NO_BUDGET})
 """Outcomes that say nothing against the AI; every other one is the reason of a failure."""
 
 

@@ -11,21 +11,23 @@ from pydantic_core import to_json
 from wtai.ai import context
 from wtai.ai.llm import Llm, User, messages_to_json
 from wtai.ai.loop import Ending, Limits, Outcome, run
+from wtai.ai.metering import Meter, MeteredLlm
 from wtai.ai.owed import Owed
 from wtai.ai.router import Route, route
 from wtai.ai.specialists import Roster, Specialists, prompt_id
-from wtai.ai.store import HANDED_OVER, AiResult
+from wtai.ai.store import HANDED_OVER, NO_BUDGET, AiResult
 from wtai.ai.texts import apology
 from wtai.ai.toolbox import Bounds, Call, Toolbox
 from wtai.ai.tools.handoff import CALL_PERSON, Reason
 from wtai.ai.tools.tool import ToolContext
+from wtai.ai.usage_store import Budgets
 from wtai.clock import Clock
 from wtai.conversation.closure import Closure
 from wtai.conversation.model import Question, State
 from wtai.conversation.shortcuts import Next, Step, is_greeting
 from wtai.conversation.texts import texts
 from wtai.db.tx import Database
-from wtai.errors import LlmRefused, LlmUnavailable, Retry
+from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable, Retry
 from wtai.failpoints import pass_failpoint
 
 log = structlog.get_logger(__name__)
@@ -52,15 +54,16 @@ class Answer:
 class Thinker:
     """Answers with an owner's specialists."""
 
-    def __init__(self, database: Database, llm: Llm, specialists: Specialists, clock: Clock, limits: Limits) -> None:
+    def __init__(self, database: Database, meter: Meter, specialists: Specialists, clock: Clock, limits: Limits) -> None:
         self._database = database
-        self._llm = llm
+        self._meter = meter
         self._specialists = specialists
         self._clock = clock
         self._limits = limits
 
     async def answer(self, owner_id: int, owed: Owed, step: Step) -> Answer:
-        """What the model says; the fallback text where it has none or refuses, and a person after too many of those.
+        """What the model says; the fallback text where it has none or refuses, and a person after too many of those, or where a
+        budget is used up.
 
         Retry while the model is unavailable or has no key yet.
         """
@@ -68,22 +71,34 @@ class Thinker:
         now = self._clock.now()
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
-        users = [User(context.note(now, owed.chosen.time_zone)), *(User(context.spoken(message)) for message in owed.messages)]
+        users = [User(context.note(now, owed.chosen.time_zone)), User(context.thought(owed.messages))]
         await pass_failpoint("turn.before_model")
         started = self._clock.monotonic()
-        chosen = await self._route(roster, owed)
-        agent = roster.agents[chosen.agent]
+        routing = self._metered(owner_id, owed, "router")
         try:
-            outcome = await run(self._llm, roster.agents, agent.name, toolbox, owed.history, users, self._limits, earlier=earlier)
+            chosen = await self._route(routing, roster, owed)
+            model = self._metered(owner_id, owed, chosen.agent)
+            outcome = await run(model, roster.agents, chosen.agent, toolbox, owed.history, users, self._limits, earlier=earlier)
         except LlmUnavailable as exc:
             raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
         except LlmRefused as exc:
             log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
             if exc.code == _NO_KEY_YET:
                 raise Retry(str(exc)) from exc
-            return failed(owed, AiResult(agent.name, exc.code, "", prompt_id(agent)))
+            return failed(owed, AiResult(owed.conversation.feature or roster.default, exc.code, "", ""))
+        except BudgetReached as exc:
+            result = AiResult(owed.conversation.feature or roster.default, NO_BUDGET, "", "", cost=routing.spent.cost)
+            return Answer(result, "", State.HANDOFF, f"budget reached: {exc.budget}")
         await pass_failpoint("turn.after_model")
-        return _answer(owed, roster, chosen, outcome, toolbox.question, round((self._clock.monotonic() - started) * 1000))
+        result = replace(
+            _result(roster, chosen, outcome),
+            latency_ms=round((self._clock.monotonic() - started) * 1000),
+            cost=routing.spent.cost + model.spent.cost,
+        )
+        return _answer(owed, result, chosen, outcome, toolbox.question)
+
+    def _metered(self, owner_id: int, owed: Owed, feature: str) -> MeteredLlm:
+        return self._meter.of(owner_id, owed.conversation.user_id, feature, Budgets.of(owed.chosen))
 
     async def _decided(self, toolbox: Toolbox, roster: Roster, step: Step) -> tuple[Call, ...]:
         """What was done in this turn before a model is asked: by an earlier try, or because the person said yes just now."""
@@ -95,7 +110,7 @@ class Thinker:
             refused = await toolbox.refuse()
         return (*await toolbox.earlier(), *refused)
 
-    async def _route(self, roster: Roster, owed: Owed) -> Route:
+    async def _route(self, llm: Llm, roster: Roster, owed: Owed) -> Route:
         """The specialist that has the conversation stays; else the router picks, unless there is nothing to pick from."""
         if len(roster.agents) == 1:
             return Route(roster.default, "only")
@@ -104,8 +119,8 @@ class Thinker:
             return Route(active, "sticky")
         if all(is_greeting(message.body) for message in owed.messages):
             return Route(roster.default, "greeting")
-        said = [User(context.spoken(message)) for message in owed.messages]
-        return await route(self._llm, roster.router, roster.agents, said, sticky=active, default=roster.default)
+        said = [User(context.thought(owed.messages))]
+        return await route(llm, roster.router, roster.agents, said, sticky=active, default=roster.default)
 
 
 def failed(owed: Owed, result: AiResult) -> Answer:
@@ -120,8 +135,7 @@ def _tool_context(owner_id: int, owed: Owed, now: int) -> ToolContext:
     return ToolContext(owner_id, conversation.user_id, conversation.id, owed.through, now, owed.chosen.time_zone, owed.locale)
 
 
-def _answer(owed: Owed, roster: Roster, chosen: Route, outcome: Outcome, question: str | None, latency_ms: int) -> Answer:
-    result = _result(roster, chosen, outcome, latency_ms)
+def _answer(owed: Owed, result: AiResult, chosen: Route, outcome: Outcome, question: str | None) -> Answer:
     active = outcome.agent if chosen.keeps or outcome.agent != chosen.agent else None
     person = next((call for call in outcome.calls if call.name == CALL_PERSON and call.done), None)
     if person is not None:
@@ -135,7 +149,7 @@ def _answer(owed: Owed, roster: Roster, chosen: Route, outcome: Outcome, questio
     return Answer(result, text, question=Question.ACTION, active=active)
 
 
-def _result(roster: Roster, chosen: Route, outcome: Outcome, latency_ms: int) -> AiResult:
+def _result(roster: Roster, chosen: Route, outcome: Outcome) -> AiResult:
     usage = outcome.usage + chosen.usage
     return AiResult(
         feature=outcome.agent,
@@ -148,6 +162,5 @@ def _result(roster: Roster, chosen: Route, outcome: Outcome, latency_ms: int) ->
         prompt_tokens=usage.prompt,
         cached_tokens=usage.cached,
         completion_tokens=usage.completion,
-        latency_ms=latency_ms,
         route=to_json({"agent": chosen.agent, "how": chosen.how, "usage": asdict(chosen.usage)}).decode(),
     )

@@ -10,6 +10,8 @@ from wtai.errors import WtaiError
 _NOTE = "(Automatic note"
 """How a client begins what it says in the user's place: nothing that wants an answer."""
 
+_DAY = "today is"
+
 
 class RequestRefused(WtaiError):
     """The request is not one the API would take (400, ``invalid_request_error``)."""
@@ -44,8 +46,8 @@ class Prompt:
     """The request as the scripted model sees it.
 
     ``texts`` are the user's messages since the last answer (each line counts as one) and ``exchanges`` the tool results since
-    then; ``earlier`` the user's messages before. ``tools`` may be called now; ``schema`` is the shape the answer must have, if
-    any.
+    then; ``earlier`` the user's messages before. ``notes`` are what the client said in the user's place since then, but for the
+    day's. ``tools`` may be called now; ``schema`` is the shape the answer must have, if any.
     """
 
     system: str
@@ -54,6 +56,7 @@ class Prompt:
     exchanges: tuple[Exchange, ...]
     tools: Mapping[str, Parameters]
     schema: Parameters | None
+    notes: tuple[str, ...] = ()
 
 
 class _Part(BaseModel):
@@ -171,6 +174,7 @@ class _Reader:
     earlier: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     open: dict[str, _Function] = field(default_factory=dict)
 
     def message(self, message: _ChatMessage) -> None:
@@ -182,12 +186,12 @@ class _Reader:
             case "user" if not _text(message.content).startswith(_NOTE):
                 self.texts += _text(message.content).split("\n")
             case "user":
-                pass
+                self.notes += [text for text in [_text(message.content)] if _DAY not in text]
             case "assistant" if message.tool_calls:
                 self.open = {call.id: call.function for call in message.tool_calls}
             case "assistant":
                 self.earlier += self.texts
-                self.texts, self.exchanges = [], []
+                self.texts, self.exchanges, self.notes = [], [], []
             case "system" | "developer":
                 self.system.append(_text(message.content))
             case other:
@@ -195,7 +199,8 @@ class _Reader:
 
     def prompt(self, tools: Mapping[str, Parameters], schema: Parameters | None) -> Prompt:
         self._all_answered()
-        return Prompt("\n".join(self.system), tuple(self.earlier), tuple(self.texts), tuple(self.exchanges), tools, schema)
+        system, exchanges = "\n".join(self.system), tuple(self.exchanges)
+        return Prompt(system, tuple(self.earlier), tuple(self.texts), exchanges, tools, schema, tuple(self.notes))
 
     def _result(self, message: _ChatMessage) -> None:
         call = self.open.pop(message.tool_call_id or "", None)

@@ -19,8 +19,8 @@ HOW_CAN_I_HELP = "Como posso ajudar?"
 
 
 def echo(prompt: Prompt) -> Answer:
-    """The unanswered messages, word for word."""
-    return Answer(f"eco: {' | '.join(prompt.texts)}")
+    """The notes and the unanswered messages, word for word."""
+    return Answer(f"eco: {' | '.join((*prompt.notes, *prompt.texts))}")
 
 
 def answer(prompt: Prompt) -> Answer:
