@@ -50,7 +50,11 @@ class FinanceConfig(FeatureConfig):
 def finance_tools(config: FinanceConfig) -> tuple[AnyTool, ...]:
     """The specialist's tools, with an owner's settings."""
     ledger = Ledger(config.currency, config.categories, config.confirm_above)
-    named = f"Categories: {', '.join(config.categories)}."
+    return (*_booking_tools(ledger), *_reading_tools(ledger), *_correcting_tools(ledger))
+
+
+def _booking_tools(ledger: Ledger) -> tuple[AnyTool, ...]:
+    named = f"Categories: {', '.join(ledger.categories)}."
     return (
         Tool(
             "add_expense",
@@ -72,6 +76,11 @@ def finance_tools(config: FinanceConfig) -> tuple[AnyTool, ...]:
             question=ledger.ask_income,
             claims=ADDED,
         ),
+    )
+
+
+def _reading_tools(ledger: Ledger) -> tuple[AnyTool, ...]:
+    return (
         Tool(
             "list_entries",
             f"Statement of a period: exact totals of everything that fits, and the newest {SHOWN} entries with their ids. "
@@ -91,6 +100,11 @@ def finance_tools(config: FinanceConfig) -> tuple[AnyTool, ...]:
             Month,
             work=ledger.monthly_summary,
         ),
+    )
+
+
+def _correcting_tools(ledger: Ledger) -> tuple[AnyTool, ...]:
+    return (
         Tool(
             "edit_entry",
             "Corrects an entry that is already booked: amount, date, category, description or kind.",
