@@ -15,12 +15,15 @@ from pydantic import Field, create_model
 from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
 from wtai.ai.llm import Assistant, Message, System, ToolCall, ToolResult, User
 from wtai.ai.loop import Limits
-from wtai.ai.tools.tool import AnyTool, Arguments, Tool, ToolContext
+from wtai.ai.tools.tool import AnyTool, Arguments, Effect, Tool, ToolContext
+from wtai.db.tx import OwnerTx
 
 Json = dict[str, Any]
 
 ROUTER = "router"
 _IDENTITIES = ("owner_id", "user_id", "conversation_id")
+_LOOKS = ("get_", "list_", "search_", "find_", "load_", "current_", "count_")
+"""How the names of tools begin that change nothing; every other tool is taken for one that does."""
 _TYPES: dict[str, Any] = {"string": str, "number": float, "integer": int, "boolean": bool, "null": None}
 _LIMITS = {
     "minimum": "ge",
@@ -47,30 +50,28 @@ class ToolRun:
 
 @dataclass
 class Recorder:
-    """What the case's tools did, and the case's names for the numbers that identify people in the program."""
+    """What the case's tools did. ``known`` holds the case's names for the numbers that identify people in the program."""
 
     identities: Json
     behaviours: Mapping[str, list[Json]]
+    known: dict[tuple[str, int], str] = field(default_factory=dict)
     runs: list[ToolRun] = field(default_factory=list)
     inputs: int = 0
-    _numbers: dict[str, int] = field(default_factory=dict)
 
-    def context(self) -> ToolContext:
-        """The trusted context of the case."""
-        owner, user, conversation = (self._number(str(self.identities.get(name, "none"))) for name in _IDENTITIES)
-        return ToolContext(owner, user, conversation)
+    def know(self, **numbers: int) -> None:
+        """These numbers are the case's people, as ``owner_id=…``; every other one is somebody else."""
+        for key, number in numbers.items():
+            self.known[(key, number)] = str(self.identities.get(key, "none"))
 
     async def run(self, name: str, context: ToolContext, arguments: Arguments) -> object:
         """Run as the case says: the n-th behaviour for the n-th run, the last one from then on."""
-        names = {number: text for text, number in self._numbers.items()}
-        seen = {key: names[getattr(context, key)] for key in _IDENTITIES if key in self.identities}
+        seen = {
+            key: self.known.get((key, getattr(context, key)), "somebody else") for key in _IDENTITIES if key in self.identities
+        }
         earlier = sum(run.name == name for run in self.runs)
         self.runs.append(ToolRun(name, arguments.model_dump(mode="json", exclude_unset=True), seen, self.inputs))
         behaviours = self.behaviours.get(name) or [{"return": {"ok": True}}]
         return await _behave(behaviours[min(earlier, len(behaviours) - 1)])
-
-    def _number(self, text: str) -> int:
-        return self._numbers.setdefault(text, len(self._numbers) + 1)
 
 
 def limits(case: Json) -> Limits:
@@ -85,27 +86,20 @@ def limits(case: Json) -> Limits:
 
 
 def agents(case: Json, recorder: Recorder) -> dict[str, Agent]:
-    """The case's agents by name, without the router; tools that exist elsewhere belong to an agent nobody can reach."""
-    timeout = case.get("config", {}).get("tool_timeout_s", 15.0)
-    known = {name: _agent(name, spec, recorder, timeout) for name, spec in case["agents"].items() if name != ROUTER}
-    elsewhere = [_tool(spec, recorder, timeout) for spec in _specs(case.get("registered_elsewhere", []))]
-    return known | {"elsewhere": Agent("elsewhere", "", tuple(elsewhere))}
+    """The case's agents by name, without the router."""
+    workshop = _Workshop(case, recorder)
+    return {name: workshop.agent(name, spec) for name, spec in case["agents"].items() if name != ROUTER}
+
+
+def elsewhere(case: Json, recorder: Recorder) -> Agent:
+    """An agent nobody can reach, with the tools that exist in the process but not for this case's agents."""
+    workshop = _Workshop(case, recorder)
+    return Agent("elsewhere", "", tuple(map(workshop.tool, _specs(case.get("registered_elsewhere", [])))))
 
 
 def history(case: Json) -> list[Message]:
     """The messages stored before the case begins."""
     return [_message(message) for message in case.get("history", [])]
-
-
-def _agent(name: str, spec: Json, recorder: Recorder, timeout: float) -> Agent:
-    functions = _specs(spec.get("tools", []))
-    tools = tuple(_tool(function, recorder, timeout) for function in functions if not function["name"].startswith(HANDOFF_PREFIX))
-    handoffs = tuple(
-        Handoff(function["name"].removeprefix(HANDOFF_PREFIX), function.get("description", ""))
-        for function in functions
-        if function["name"].startswith(HANDOFF_PREFIX)
-    )
-    return Agent(name, spec["system"], tools, handoffs)
 
 
 def _specs(tools: object) -> list[Json]:
@@ -116,14 +110,44 @@ def _specs(tools: object) -> list[Json]:
     return [{"name": tool} if isinstance(tool, str) else tool.get("function", tool) for tool in listed]
 
 
-def _tool(function: Json, recorder: Recorder, timeout: float) -> AnyTool:
-    name = function["name"]
-    schema = function.get("parameters") or {"type": "object", "properties": {}}
+@dataclass(frozen=True)
+class _Workshop:
+    """Makes the agents and tools of one case."""
 
-    async def run(context: ToolContext, arguments: Arguments) -> object:
-        return await recorder.run(name, context, arguments)
+    case: Json
+    recorder: Recorder
 
-    return Tool(name, function.get("description", ""), _arguments(name, schema), run, timeout)
+    def agent(self, name: str, spec: Json) -> Agent:
+        functions = _specs(spec.get("tools", []))
+        tools = tuple(self.tool(function) for function in functions if not function["name"].startswith(HANDOFF_PREFIX))
+        handoffs = tuple(
+            Handoff(function["name"].removeprefix(HANDOFF_PREFIX), function.get("description", ""))
+            for function in functions
+            if function["name"].startswith(HANDOFF_PREFIX)
+        )
+        return Agent(name, spec["system"], tools, handoffs, description=spec.get("description", ""))
+
+    def tool(self, function: Json) -> AnyTool:
+        name, recorder = function["name"], self.recorder
+        schema = function.get("parameters") or {"type": "object", "properties": {}}
+
+        async def run(context: ToolContext, arguments: Arguments) -> object:
+            return await recorder.run(name, context, arguments)
+
+        def question(_tx: OwnerTx, _context: ToolContext, arguments: Arguments) -> str:
+            return f"Posso fazer isto: {name} {arguments.model_dump_json(exclude_unset=True)}?"
+
+        confirm = self.case.get("tool_policy", {}).get(name) == "confirm"
+        looks = name.startswith(_LOOKS)
+        return Tool(
+            name,
+            function.get("description", ""),
+            _arguments(name, schema),
+            run=run,
+            effect=Effect.IRREVERSIBLE if confirm else Effect.READ if looks else Effect.REVERSIBLE,
+            question=question if confirm else None,
+            timeout_seconds=self.case.get("config", {}).get("tool_timeout_s", 15.0),
+        )
 
 
 def _arguments(name: str, schema: Json) -> type[Arguments]:

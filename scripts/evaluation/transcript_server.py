@@ -48,6 +48,7 @@ class ScriptedServer:
 
     async def _play(self, request: web.Request, entry: Json) -> web.StreamResponse:
         status = entry["status"]
+        await asyncio.sleep(entry.get("delay_s", 0) + entry.get("delay_ms", 0) / 1000)
         if status == "hang":
             await asyncio.Event().wait()
         if status == "connection_reset" or entry.get("drop_connection_after_last_chunk"):

@@ -1,4 +1,4 @@
-"""Agent-loop transcripts, replayed over HTTP through the real loop and adapter.
+"""Agent-loop transcripts, replayed over HTTP through the real loop and adapter, or through the whole program.
 
 Each case scripts what the model server answers; the program's requests, tool runs and deliveries are checked.
 """
@@ -12,21 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.transcript_case import ROUTER, Recorder, agents, history, limits
+from evaluation.transcript_case import Recorder, agents, elsewhere, history, limits
 from evaluation.transcript_checks import Observed, advice, faults
+from evaluation.transcript_program import begin, needs_program, replay_through_program, somebody_else
 from evaluation.transcript_server import PATHS, ScriptedServer, serving
+from evaluation.world import LANGUAGE, founded, opened
 from wtai.ai.agent import Agent
 from wtai.ai.history import window
 from wtai.ai.llm import Assistant, Llm, Message, Usage, User
 from wtai.ai.loop import Ending, run
 from wtai.ai.openai import Api, OpenAiLlm
 from wtai.ai.texts import apology
+from wtai.ai.toolbox import Toolbox
+from wtai.ai.tools.tool import ToolContext
+from wtai.clock import SystemClock
 from wtai.conversation.whatsapp import split, to_whatsapp
+from wtai.db.tx import Database
 from wtai.errors import LlmError
 
 Json = dict[str, Any]
 
-LANGUAGE = "pt-BR"
 MAX_CASE_SECONDS = 60
 
 
@@ -36,13 +41,12 @@ class Report:
 
     passed: list[str] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
-    pending: list[dict[str, str]] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
 class _Conversation:
-    """The conversation of one case, input after input."""
+    """The conversation of one case whose every input is one turn of the loop."""
 
     llm: Llm
     agents: dict[str, Agent]
@@ -50,6 +54,8 @@ class _Conversation:
     case: Json
     agent: str
     history: list[Message]
+    database: Database
+    context: ToolContext
     usage: Usage = field(default_factory=Usage)
     deliveries: list[str] = field(default_factory=list)
     delivered: int = 0
@@ -59,10 +65,10 @@ class _Conversation:
         self.recorder.inputs += 1
         said = (User(text),)
         recent = window(self.history, self.case.get("config", {}).get("history_window_messages", 40))
+        toolbox = Toolbox(self.database, self.context, turn=self.recorder.inputs)
         answer = ""
         try:
-            context = self.recorder.context()
-            outcome = await run(self.llm, self.agents, self.agent, context, recent, said, limits(self.case))
+            outcome = await run(self.llm, self.agents, self.agent, toolbox, recent, said, limits(self.case))
         except LlmError:
             self.history += said
         else:
@@ -94,8 +100,8 @@ def main(options: argparse.Namespace) -> int:
         return 2
     report = asyncio.run(replay_all(cases, options.api))
     if options.json:
-        shown = {"passed": report.passed, "failed": report.failed, "pending": [entry["name"] for entry in report.pending]}
-        print(json.dumps(shown | {"why_pending": report.pending, "notes": report.notes}, ensure_ascii=False, indent=2))
+        shown = {"passed": report.passed, "failed": report.failed, "pending": [], "notes": report.notes}
+        print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
         _print(report)
     return 0
@@ -105,10 +111,7 @@ async def replay_all(cases: list[Json], api: Api) -> Report:
     """One case after the other: some measure time."""
     report = Report()
     for case in cases:
-        name, missing = case.get("id", "unnamed"), _missing(case)
-        if missing:
-            report.pending.append({"name": name, "why": missing})
-            continue
+        name = case.get("id", "unnamed")
         # Whatever the program raises on a case is that case's failure, not the end of the measurement.
         (seen,) = await asyncio.gather(_replay(case, api), return_exceptions=True)
         if isinstance(seen, BaseException):
@@ -123,30 +126,34 @@ async def replay_all(cases: list[Json], api: Api) -> Report:
     return report
 
 
-def _missing(case: Json) -> str:
-    """The feature a case needs that this replay has not; empty if it can run."""
-    if case.get("level") == "webhook":
-        return "needs the whole program: messages gathered before the turn"
-    if case.get("start_agent") == ROUTER:
-        return "needs the router"
-    if "confirm" in case.get("tool_policy", {}).values():
-        return "needs tools that ask for confirmation"
-    return ""
-
-
 async def _replay(case: Json, api: Api) -> Observed:
     server = ScriptedServer(case["script"], api=api, repeat_last=case.get("script_exhausted") == "repeat_last")
+    async with serving(server, api) as base_url, asyncio.timeout(MAX_CASE_SECONDS):
+        replayed = replay_through_program if needs_program(case) else _replay_in_loop
+        return await replayed(case, api, server, base_url)
+
+
+async def _replay_in_loop(case: Json, api: Api, server: ScriptedServer, base_url: str) -> Observed:
+    """The case's inputs as turns of the loop, with its own history, whatever that is."""
     identities = {key: value for key, value in case.get("context", {}).items() if key.endswith("_id")}
     recorder = Recorder(identities, case.get("tool_behaviours", {}))
-    async with serving(server, api) as base_url:
-        timeout = case.get("config", {}).get("llm_timeout_s", 30)
+    known = agents(case, recorder) | {"elsewhere": elsewhere(case, recorder)}
+    timeout = case.get("config", {}).get("llm_timeout_s", 30)
+    clock = SystemClock()
+    async with founded(owners=2, clock=clock, sections={}) as world, opened(world) as database:
+        line = world.lines[1]
+        await database.write(line.owner_id, somebody_else, line, now=clock.now())
+        numbers = await database.write(line.owner_id, begin, line, {}, now=clock.now())
+        recorder.know(owner_id=line.owner_id, **numbers)
         llm = OpenAiLlm(base_url=base_url, api_key="sk-scripted", api=api, model="fake-model", timeout_seconds=timeout)
-        conversation = _Conversation(llm, agents(case, recorder), recorder, case, case["start_agent"], history(case))
+        context = ToolContext(
+            line.owner_id, **numbers, message_id=1, now=clock.now(), time_zone="America/Sao_Paulo", locale=LANGUAGE
+        )
+        conversation = _Conversation(llm, known, recorder, case, case["start_agent"], history(case), database, context)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(MAX_CASE_SECONDS):
-                for said in case["inputs"]:
-                    await conversation.hear(said["content"])
+            for said in case["inputs"]:
+                await conversation.hear(said["content"])
         finally:
             await llm.close()
     usage = conversation.usage
@@ -173,7 +180,7 @@ async def _replay(case: Json, api: Api) -> Observed:
 def _print(report: Report) -> None:
     for name in report.passed:
         print(f"passed   {name}")
-    for kind, entries in (("note", report.notes), ("pending", report.pending), ("FAILED", report.failed)):
+    for kind, entries in (("note", report.notes), ("FAILED", report.failed)):
         for entry in entries:
             print(f"{kind:8} {entry['name']}: {entry['why']}")
-    print(f"{len(report.passed)} passed, {len(report.failed)} failed, {len(report.pending)} pending")
+    print(f"{len(report.passed)} passed, {len(report.failed)} failed")

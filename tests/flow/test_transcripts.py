@@ -7,36 +7,27 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests" / "cases" / "agent_loop"
-NAMES = sorted(path.stem for path in CASES.glob("*.json"))
-PENDING = {
-    "al-41-router-invalid-agent",
-    "al-43-router-prose",
-    "al-59-confirmation-refused",
-    "al-65-burst",
-}
+OWN_CASES = ROOT / "tests" / "cases" / "agent_loop_own"
+NAMES = sorted(path.stem for folder in (CASES, OWN_CASES) for path in folder.glob("*.json"))
 
 
 def evaluated(*arguments: str) -> dict:
     command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "transcripts", "--json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module", params=["chat", "responses"])
-def report(request: pytest.FixtureRequest) -> dict:
-    return evaluated(str(CASES), "--api", request.param)
-
-
-def test_every_transcript_passes_in_both_apis(report: dict) -> None:
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_every_transcript_passes_and_none_is_left_out(api: str) -> None:
+    report = evaluated(str(CASES), str(OWN_CASES), "--api", api)
     assert report["failed"] == []
-
-
-def test_only_cases_of_later_features_are_pending(report: dict) -> None:
-    assert set(report["pending"]) == PENDING
-    assert set(report["passed"]) == set(NAMES) - PENDING
+    assert report["pending"] == []
+    assert sorted(report["passed"]) == NAMES
 
 
 WRONG = [
@@ -52,6 +43,14 @@ WRONG = [
     ("al-49-handoff-plus-tool", {"active_agent": "finance"}),
     ("al-53-usage-sum", {"usage": {"cached_tokens": 0}}),
     ("al-61-markdown-to-whatsapp", {"each_delivery_max_len": 10}),
+    # through the whole program
+    ("al-59-confirmation-refused", {"tool_runs": [{"name": "delete_expense", "count": 1}]}),
+    ("al-43-router-prose", {"llm_requests": 1}),
+    ("al-45-sticky-no-router", {"active_agent": "relationship"}),
+    ("own-01-confirmation-accepted", {"forbidden_tool_runs_before_input": {"2": ["delete_expense"]}}),
+    ("own-01-confirmation-accepted", {"forbidden_tool_runs": [{"name": "delete_expense", "context": {"user_id": "user_1"}}]}),
+    ("own-10-router", {"usage": {"requests": 3}}),
+    ("own-14-greeting", {"deliveries": 2}),
 ]
 SHORT_SCRIPT = "a script too short"
 
@@ -61,7 +60,8 @@ def reasons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Why each case failed, after its expectations were made wrong."""
     folder = tmp_path_factory.mktemp("wrong")
     for number, (name, wrong) in enumerate(WRONG):
-        case = json.loads((CASES / f"{name}.json").read_text("utf-8"))
+        folder_of = CASES if name.startswith("al-") else OWN_CASES
+        case = json.loads((folder_of / f"{name}.json").read_text("utf-8"))
         case["id"], case["expect"] = str(number), case["expect"] | wrong
         (folder / f"{number}.json").write_text(json.dumps(case), "utf-8")
     short = json.loads((CASES / "al-03-sequential-chain.json").read_text("utf-8"))
