@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FILE_LINES, FUNCTION_LINES = 500, 60
 
-TABLES_WITHOUT_OWNER = {"owners": "its rows are the owners"}
+TABLES_WITHOUT_OWNER = {"owners": "its rows are the owners", "plans": "the platform's, for all owners to subscribe to"}
 
 IMPORTED_ONLY_IN = {
     "openai": ("wtai/ai/openai.py",),

@@ -5,17 +5,20 @@ CREATE TABLE owners (
     public_id  TEXT NOT NULL UNIQUE,
     name       TEXT NOT NULL CHECK (name <> ''),
     locale     TEXT NOT NULL DEFAULT 'pt-BR' CHECK (locale IN ('pt-BR', 'es', 'en')),
-    status     TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
+    status     TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled', 'erased')),
     created_at INTEGER NOT NULL
 ) STRICT;
+-- The platform: whose users run the machine and belong to no tenant.
+INSERT INTO owners (id, public_id, name, created_at) VALUES (0, 'own_platform', 'platform', 0);
 
 CREATE TABLE users (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id   INTEGER NOT NULL REFERENCES owners (id),
     public_id  TEXT NOT NULL UNIQUE,
-    role       TEXT NOT NULL DEFAULT 'user' CHECK (role IN ('admin', 'agent', 'user')),
+    role       TEXT NOT NULL DEFAULT 'user' CHECK (role IN ('admin', 'agent', 'user', 'platform')),
     name       TEXT,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    CHECK ((role = 'platform') = (owner_id = 0))
 ) STRICT;
 
 -- Every address a person was seen under; an address belongs to one person of one owner.
