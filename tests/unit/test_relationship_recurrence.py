@@ -64,6 +64,13 @@ def test_a_time_that_the_clocks_skip_comes_an_hour_later_that_day_only() -> None
     assert times("2027-03-13T02:30", Repeats.DAILY, 3, NEW_YORK) == ["2027-03-13 02:30", "2027-03-14 03:30", "2027-03-15 02:30"]
 
 
+def test_a_time_skipped_across_midnight_still_comes_in_the_first_hour_of_the_next_day() -> None:
+    """Scoresbysund goes from 23:00 on Saturday the 27th of March 2027 straight to Sunday."""
+    zone = "America/Scoresbysund"
+    due = next_due(wall("2027-03-01T23:30"), Repeats.DAILY, zone, after=to_ms(wall("2027-03-28T00:10"), zone))
+    assert due == to_ms(wall("2027-03-28T00:30"), zone)
+
+
 def test_a_time_that_comes_twice_is_meant_once_the_first_time() -> None:
     first = to_ms(wall("2027-11-07T01:30"), NEW_YORK)
     assert first == to_ms(wall("2027-11-07T00:30"), NEW_YORK) + HOUR
