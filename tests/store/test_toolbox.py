@@ -43,7 +43,7 @@ def save(tx: OwnerTx, context: ToolContext, note: Note) -> dict[str, str]:
         VALUES (:owner, :id, :id, 'en', :text, 0)
         """,
         id=f"t{len(tx.all('SELECT 1 FROM templates'))}",
-        text=note.text,
+        text=note.text.replace("{now}", str(context.now)),
     )
     return {"saved": note.text}
 
@@ -208,6 +208,12 @@ async def test_a_yes_runs_what_was_asked_once_with_the_frozen_arguments(world: W
     repeated = await world.use(world.toolbox(turn=1), "erase", "tudo")
     assert (repeated.waits, repeated.done) == (False, True)
     assert await world.notes() == ["tudo"]
+
+
+async def test_a_confirmed_action_happens_on_the_day_it_was_asked_for(world: World) -> None:
+    await world.ask("erase", "{now}")
+    await world.toolbox(turn=1, later=5 * MINUTE).confirm({"notes": world.agent}, bounds())
+    assert await world.notes() == [str(NOW)]
 
 
 async def test_another_call_than_the_confirmed_one_has_to_be_asked_for_again(world: World) -> None:

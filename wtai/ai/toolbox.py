@@ -176,7 +176,8 @@ class Toolbox:
             return known
         try:
             async with asyncio.timeout_at(_time_out(deed.tool, bounds)):
-                value = await _outside(deed.tool)(replace(self._context, call_id=f"run_{run_id}"), deed.arguments)
+                context = replace(deed.seen_from(self._context), call_id=f"run_{run_id}")
+                value = await _outside(deed.tool)(context, deed.arguments)
         except ToolError:
             await self._write(store.forget_run, run_id)
             raise
@@ -208,7 +209,7 @@ class Toolbox:
         run_id, known = self._begin(tx, deed)
         if known is not None or deed.tool.work is None:
             return known or Recorded(run_id, deed.tool.name, "", None, failed=False)
-        result = _as_text(deed.tool.work(tx, self._context, deed.arguments))
+        result = _as_text(deed.tool.work(tx, deed.seen_from(self._context), deed.arguments))
         store.finish_run(tx, run_id, result, failed=False)
         failpoint("tool.before_commit")
         return Recorded(run_id, deed.tool.name, "", result, failed=False)
@@ -241,6 +242,10 @@ class _Deed:
     arguments: Arguments
     call: str
     confirmed: Action | None = None
+
+    def seen_from(self, context: ToolContext) -> ToolContext:
+        """The context in which it was asked for: "hoje" is the day of the question, not that of the yes."""
+        return replace(context, now=self.confirmed.created_at) if self.confirmed else context
 
 
 def _identity(tool: AnyTool, arguments: Arguments) -> str:

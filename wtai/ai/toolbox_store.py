@@ -18,14 +18,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action with its arguments frozen; ``question`` is what the person is asked."""
+    """An action with its arguments frozen at ``created_at`` (ms); ``question`` is what the person is asked."""
 
     id: int
     feature: str
     tool: str
     arguments: str
     question: str
-    expires_at: int
+    created_at: int
 
 
 def begin_run(
@@ -140,7 +140,7 @@ def asked_action(tx: OwnerTx, conversation_id: int, *, now: int) -> Action | Non
     """The action that the person was asked about, unless that is too long ago."""
     row = tx.one(
         """
-        SELECT id, feature, tool, arguments, question, expires_at FROM pending_actions
+        SELECT id, feature, tool, arguments, question, created_at FROM pending_actions
         WHERE owner_id = :owner AND conversation_id = :conversation_id AND status = 'asked' AND expires_at > :now
         """,
         conversation_id=conversation_id,
