@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import GenericAlias
-from typing import Any, Literal
-
-from pydantic import Field, create_model
+from typing import Any
 
 from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
 from wtai.ai.llm import Assistant, Message, System, ToolCall, ToolResult, User
 from wtai.ai.loop import Limits
+from wtai.ai.tools.schema import arguments_of
 from wtai.ai.tools.tool import AnyTool, Arguments, Effect, Tool, ToolContext
 from wtai.db.tx import OwnerTx
 
@@ -24,18 +22,6 @@ ROUTER = "router"
 _IDENTITIES = ("owner_id", "user_id", "conversation_id")
 _LOOKS = ("get_", "list_", "search_", "find_", "load_", "current_", "count_")
 """How the names of tools begin that change nothing; every other tool is taken for one that does."""
-_TYPES: dict[str, Any] = {"string": str, "number": float, "integer": int, "boolean": bool, "null": None}
-_LIMITS = {
-    "minimum": "ge",
-    "maximum": "le",
-    "exclusiveMinimum": "gt",
-    "exclusiveMaximum": "lt",
-    "minLength": "min_length",
-    "maxLength": "max_length",
-    "pattern": "pattern",
-    "minItems": "min_length",
-    "maxItems": "max_length",
-}
 
 
 @dataclass(frozen=True)
@@ -151,40 +137,10 @@ class _Workshop:
 
 
 def _arguments(name: str, schema: Json) -> type[Arguments]:
-    """A class that takes what ``schema`` allows, as a tool's author would write it; identities stay refused as unknown."""
-    required = set(schema.get("required", []))
-    fields: dict[str, Any] = {
-        key: (_type(f"{name}_{key}", part), Field(... if key in required else None, **_constraints(part)))
-        for key, part in schema.get("properties", {}).items()
-        if key not in _IDENTITIES
-    }
-    return create_model(name, __base__=Arguments, **fields)
-
-
-def _type(name: str, schema: Json) -> Any:
-    if "enum" in schema:
-        return Literal[tuple(schema["enum"])]
-    if "anyOf" in schema:
-        return _union(_type(name, part) for part in schema["anyOf"])
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return _union(_type(name, {**schema, "type": one}) for one in kind)
-    if kind == "array":
-        return GenericAlias(list, (_type(name, schema.get("items", {})),))
-    if kind == "object":
-        return _arguments(name, schema) if schema.get("properties") else Json
-    return _TYPES.get(kind, Any) if isinstance(kind, str) else Any
-
-
-def _union(types: Iterable[Any]) -> Any:
-    first, *others = types
-    for other in others:
-        first = first | other
-    return first
-
-
-def _constraints(schema: Json) -> Json:
-    return {_LIMITS[key]: value for key, value in schema.items() if key in _LIMITS}
+    """The type for ``schema`` as a tool's author would write it: without identities, which stay refused as unknown."""
+    properties = {key: part for key, part in schema.get("properties", {}).items() if key not in _IDENTITIES}
+    required = [key for key in schema.get("required", []) if key in properties]
+    return arguments_of(name, {**schema, "properties": properties, "required": required})
 
 
 def _message(message: Json) -> Message:
