@@ -21,6 +21,7 @@ from wtai.ai.specialists import Specialists
 from wtai.ai.thinking import Thinker
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
+from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
@@ -35,6 +36,7 @@ from wtai.db.lock import InstanceLock
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
+from wtai.egress import Egress
 from wtai.errors import EnvironmentProblem
 from wtai.identity.preferences import Preferences
 from wtai.jobs.sqlite import SqliteQueue
@@ -91,13 +93,13 @@ def preferences(settings: Settings) -> Preferences:
     )
 
 
-def thinker(settings: Settings, database: Database, llm: Llm, given: Given) -> Thinker:
+def thinker(settings: Settings, database: Database, llm: Llm, http_tools: HttpTools, given: Given) -> Thinker:
     """What answers with the owners' specialists."""
     router_model, small_model = settings.openai.router_model, settings.openai.small_model
     prices = Prices.of(settings.prices)
     meter = Meter(database, llm, prices, given.clock, model=settings.openai.model, small_model=small_model)
     specialists = given.specialists or Specialists((current_time(), call_person()), router_model=router_model)
-    return Thinker(database, meter, specialists, given.clock, given.limits)
+    return Thinker(database, meter, specialists, http_tools, given.clock, given.limits)
 
 
 async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:
@@ -170,7 +172,10 @@ async def _work(
         base = preferences(settings)
         channels = {"whatsapp": channel, "sms": channel}
         typing = TypingIndicator(accounts, channels)
-        turns = Turns(database, thinker(settings, database, llm, given), clock, base=base, show_typing=typing.show)
+        egress = Egress(settings.egress.allowed_private_hosts)
+        stack.push_async_callback(egress.close)
+        http_tools = HttpTools(database, sealer(settings), egress, clock)
+        turns = Turns(database, thinker(settings, database, llm, http_tools, given), clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
         sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
         kinds = {

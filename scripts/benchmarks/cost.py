@@ -17,6 +17,7 @@ from wtai.ai.openai import OpenAiLlm
 from wtai.ai.specialists import DEFAULT, Specialists
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
+from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
 from wtai.app import Given, thinker
 from wtai.channels.accounts import Accounts
@@ -29,6 +30,7 @@ from wtai.conversation.inbox import TURN, receive
 from wtai.conversation.model import Conversation
 from wtai.conversation.outbox import SEND
 from wtai.db.sqlite import SqliteDatabase
+from wtai.egress import Egress
 from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
 from wtai.secrets import Sealer, read_key_file
@@ -62,12 +64,14 @@ async def steps(data: Path, twilio_url: str, model_url: str, messages: int) -> S
     clock = SystemClock()
     async with opened(data / "wtai.db") as database:
         conversations = [await _received(database, raw) for raw in of_many_users(messages, range(messages))]
-        thinking = thinker(Settings(), database, _InstantModel(), Given())
+        sealer = Sealer(read_key_file(data / "wtai.key"))
+        http_tools = HttpTools(database, sealer, Egress(), clock)
+        thinking = thinker(Settings(), database, _InstantModel(), http_tools, Given())
         turns = Turns(database, thinking, clock, base=Preferences(), show_typing=_show_nothing)
         turn = await _spent(turns.handle, [_job(TURN, "conversation_id", one) for one in conversations])
         rows = await database.system_read(lambda tx: tx.all("SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id"))
         channel = TwilioChannel(base_url=twilio_url)
-        accounts = Accounts(database, Sealer(read_key_file(data / "wtai.key")), clock)
+        accounts = Accounts(database, sealer, clock)
         sender = Sender(database, accounts, {"whatsapp": channel}, clock, reconcile_ms=60_000)
         send = await _spent(sender.handle, [_job(SEND, "message_id", row["id"]) for row in rows])
         await channel.close()

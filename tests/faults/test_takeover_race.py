@@ -20,6 +20,7 @@ from wtai.ai.context import STEPPED_IN
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.owed import Owed
 from wtai.ai.thinking import Answer
+from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
 from wtai.app import Given, sealer, thinker
 from wtai.channels.accounts import Accounts
@@ -33,6 +34,7 @@ from wtai.conversation.model import Inbound, Kind, OutboundMessage
 from wtai.conversation.outbox import SEND
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
+from wtai.egress import Egress
 from wtai.errors import Retry
 from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
@@ -220,7 +222,10 @@ async def open_desk(data_dir: Path) -> AsyncIterator[Desk]:
         world.twilio.statuses = ()
         channels = {"whatsapp": channel}
         typing = TypingIndicator(accounts, channels)
-        turns = Turns(database, thinker(settings, database, llm, Given(CLOCK)), CLOCK, base=BASE, show_typing=typing.show)
+        http_tools = HttpTools(database, sealer(settings), Egress(), CLOCK)
+        turns = Turns(
+            database, thinker(settings, database, llm, http_tools, Given(CLOCK)), CLOCK, base=BASE, show_typing=typing.show
+        )
         yield Desk(world, database, turns, Sender(database, accounts, channels, CLOCK, reconcile_ms=0))
 
 

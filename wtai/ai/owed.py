@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wtai.ai import context, store
 from wtai.ai.features_store import Feature, features
 from wtai.ai.llm import Message as Said
+from wtai.ai.tools.http_store import HttpTool, http_tools
 from wtai.conversation import store as conversations
 from wtai.conversation.model import Conversation, Message, State
 from wtai.db.tx import OwnerTx
@@ -26,6 +27,7 @@ class Owed:
     locale: str
     chosen: Preferences
     features: tuple[Feature, ...]
+    http_tools: tuple[HttpTool, ...]
 
     @property
     def through(self) -> int:
@@ -56,6 +58,7 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | No
         owner(tx).locale,
         preferences(tx, base),
         features(tx),
+        http_tools(tx),
     )
 
 

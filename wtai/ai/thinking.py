@@ -19,6 +19,7 @@ from wtai.ai.store import HANDED_OVER, NO_BUDGET, AiResult
 from wtai.ai.texts import apology
 from wtai.ai.toolbox import Bounds, Call, Toolbox
 from wtai.ai.tools.handoff import CALL_PERSON, Reason
+from wtai.ai.tools.http import HttpTools
 from wtai.ai.tools.tool import ToolContext
 from wtai.ai.usage_store import Budgets
 from wtai.clock import Clock
@@ -54,9 +55,18 @@ class Answer:
 class Thinker:
     """Answers with an owner's specialists."""
 
-    def __init__(self, database: Database, meter: Meter, specialists: Specialists, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        database: Database,
+        meter: Meter,
+        specialists: Specialists,
+        http_tools: HttpTools,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
         self._database = database
         self._meter = meter
+        self._http_tools = http_tools
         self._specialists = specialists
         self._clock = clock
         self._limits = limits
@@ -67,7 +77,7 @@ class Thinker:
 
         Retry while the model is unavailable or has no key yet.
         """
-        roster = self._specialists.of(owed.locale, owed.features)
+        roster = self._specialists.of(owed.locale, owed.features, self._http_tools.of(owed.http_tools))
         now = self._clock.now()
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
