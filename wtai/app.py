@@ -41,7 +41,7 @@ from wtai.errors import EnvironmentProblem
 from wtai.identity.preferences import Preferences
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
-from wtai.secrets import Sealer, read_key_file
+from wtai.secrets import Sealer, open_sealer
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
 from wtai.web.server import Health, application
@@ -79,7 +79,7 @@ class Given:
 def sealer(settings: Settings) -> Sealer:
     """Opens and seals the owners' credentials. EnvironmentProblem if a key file is absent or not private."""
     security = settings.security
-    return Sealer(read_key_file(security.key_file), *map(read_key_file, security.previous_key_files))
+    return open_sealer(security.key_file, security.previous_key_files)
 
 
 def preferences(settings: Settings) -> Preferences:

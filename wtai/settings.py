@@ -111,10 +111,16 @@ class DatabaseFile(Section):
 
 
 class Security(Section):
-    """The keys that seal stored credentials."""
+    """The keys that seal stored credentials, and how people log in."""
 
     key_file: Path = Field(Path("wtai.key"), description="Master key, mode 0600; back it up apart from the database.")
     previous_key_files: tuple[Path, ...] = Field((), description="Older master keys that still open what they sealed.")
+    access_token_minutes: int = Field(15, ge=1, le=15, description="Minutes that an access token of the API is good for.")
+    session_idle_days: int = Field(30, ge=1, le=365, description="Days without a refresh until a log-in is over.")
+    session_days: int = Field(90, ge=1, le=365, description="Days until a log-in is over in any case.")
+    argon2_memory_kib: int = Field(65_536, ge=19_456, le=2_097_152, description="Memory to check a password with; two at a time.")
+    argon2_time_cost: int = Field(3, ge=1, le=100, description="Passes over that memory.")
+    argon2_parallelism: int = Field(4, ge=1, le=64, description="Lanes of that memory.")
 
 
 class Twilio(Section):
