@@ -1,0 +1,237 @@
+"""Who answers, what they do, what they may say, and what it cost: whole turns through the program."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.program import World, open_world, person
+from wtai.ai.features_store import Feature, set_feature
+from wtai.ai.texts import apology
+from wtai.identity.preferences import Preferences
+from wtai.identity.store import choose
+
+ANA, BIA = person(1), person(2)
+ALL = ("general", "finance", "relationship")
+DOWN = {"status": 500, "body": {"error": {"message": "down"}}}
+
+
+def says(text: str) -> dict[str, object]:
+    return _replies({"role": "assistant", "content": text}, "stop")
+
+
+def picks(agent: str) -> dict[str, object]:
+    return says(json.dumps({"agent": agent}))
+
+
+def calls(name: str, **arguments: object) -> dict[str, object]:
+    call = {"id": f"c_{name}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return _replies({"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls")
+
+
+def _replies(message: Mapping[str, object], finish: str) -> dict[str, object]:
+    usage = {
+        "prompt_tokens": 1_000,
+        "completion_tokens": 100,
+        "total_tokens": 1_100,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+    body = {
+        "id": "x",
+        "model": "gpt-5.4-mini",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": usage,
+    }
+    return {"status": 200, "body": body}
+
+
+COFFEE = calls("add_expense", amount="10", description="café")
+
+
+@pytest.fixture
+async def world(data_dir: Path) -> AsyncIterator[World]:
+    async with open_world(data_dir, specialists=ALL) as opened:
+        yield opened
+
+
+async def say(world: World, text: str, *answers: dict[str, object], who: str = ANA) -> str:
+    """What the program answers when the model gives these answers."""
+    world.model.enqueue(answers)
+    known = len(world.sent_to(who))
+    await world.say(who, text)
+    return (await world.answers_to(who, known + 1))[known]
+
+
+def entries(world: World) -> list[tuple[str, int, str]]:
+    return [(row["kind"], row["amount"], row["description"]) for row in world.rows("SELECT * FROM ledger_entries ORDER BY id")]
+
+
+def last_result(world: World) -> dict[str, Any]:
+    return world.rows("SELECT * FROM ai_results ORDER BY id DESC LIMIT 1")[0]
+
+
+async def test_the_first_message_is_routed_and_the_next_ones_stay_without_another_call(world: World) -> None:
+    async with world.running():
+        await say(world, "quanto gastei?", picks("finance"), says("Nada ainda."))
+        await say(world, "e ontem?", says("Também nada."))
+        assert len(world.model.requests) == 3
+        route = json.loads(last_result(world)["route"])
+    assert (route["agent"], route["how"]) == ("finance", "sticky")
+    assert world.value("SELECT feature FROM conversations") == "finance"
+
+
+async def test_the_router_is_told_of_the_owners_specialists_and_of_no_other(world: World) -> None:
+    async with world.running() as program:
+        await program.database.write(world.line.owner_id, set_feature, Feature("relationship", False, "{}"), now=0)
+        own = json.dumps({"description": "bolos sob encomenda", "prompt": "Você vende bolos."})
+        await program.database.write(world.line.owner_id, set_feature, Feature("bolos", True, own), now=0)
+        await say(world, "quero um bolo", picks("bolos"), says("De que sabor?"))
+    routed, answered = world.model.requests
+    assert isinstance(routed, dict)
+    assert isinstance(answered, dict)
+    enum = routed["response_format"]["json_schema"]["schema"]["properties"]["agent"]["enum"]
+    assert enum == ["general", "finance", "bolos"]
+    assert "Você vende bolos." in answered["messages"][0]["content"]
+    assert world.value("SELECT feature FROM conversations") == "bolos"
+
+
+@pytest.mark.parametrize("nonsense", ["vendas", "relationship; drop", ""])
+async def test_a_router_that_names_nobody_is_asked_once_more_and_then_the_default_answers(world: World, nonsense: str) -> None:
+    async with world.running():
+        assert await say(world, "meu saldo", picks(nonsense), says("Acho que dinheiro."), says("Oi!")) == "Oi!"
+    assert json.loads(last_result(world)["route"])["how"] == "fallback"
+    assert world.value("SELECT feature FROM conversations") is None, "the next message is routed again"
+
+
+async def test_a_router_that_is_down_does_not_keep_the_answer_back(world: World) -> None:
+    async with world.running():
+        assert await say(world, "meu saldo", DOWN, says("Oi!")) == "Oi!"
+
+
+async def test_a_greeting_needs_no_router_and_decides_nothing(world: World) -> None:
+    async with world.running():
+        await say(world, "Oi, bom dia!", says("Bom dia!"))
+        assert world.value("SELECT feature FROM conversations") is None
+        await say(world, "meu saldo", picks("finance"), says("Zero."))
+    assert world.value("SELECT feature FROM conversations") == "finance"
+
+
+async def test_a_specialist_hands_the_conversation_over(world: World) -> None:
+    async with world.running():
+        await say(world, "meu saldo", picks("finance"), says("Zero."))
+        await say(world, "quando a Ana faz anos?", calls("transfer_to_relationship"), says("Não sei ainda."))
+    assert world.value("SELECT feature FROM conversations") == "relationship"
+
+
+async def test_a_new_conversation_is_routed_anew(world: World) -> None:
+    async with world.running():
+        await say(world, "meu saldo", picks("finance"), says("Zero."))
+        await say(world, "era só isso, tchau!")
+        await say(world, "quando a Ana faz anos?", picks("relationship"), says("Não sei."))
+    assert [row["feature"] for row in world.rows("SELECT feature FROM conversations ORDER BY id")] == ["finance", "relationship"]
+
+
+async def test_lunch_yesterday_is_booked_on_yesterday_for_the_one_who_said_it(world: World) -> None:
+    yesterday = datetime.now(UTC).astimezone(ZoneInfo("America/Sao_Paulo")).date() - timedelta(days=1)
+    lunch = calls("add_expense", amount="32.50", date="ontem", description="almoço", category="alimentação")
+    async with world.running():
+        await say(world, "gastei 32,50 no almoço ontem", picks("finance"), lunch, says("Lancei R$ 32,50 do almoço."))
+        await say(world, "meu saldo?", picks("finance"), calls("get_balance"), says("Zero."), who=BIA)
+    (row,) = world.rows("SELECT * FROM ledger_entries")
+    ana = world.value("SELECT user_id FROM user_addresses WHERE address = :ana", ana=ANA)
+    assert (row["kind"], row["amount"], row["entry_date"], row["user_id"]) == ("expense", 3_250, yesterday.isoformat(), ana)
+    said = json.dumps(world.model.requests[-1])
+    assert "almoço" not in said
+    assert "3250" not in said.replace(".", "").replace(",", "")
+
+
+async def test_what_was_asked_is_counted_and_priced(world: World) -> None:
+    async with world.running():
+        await say(world, "meu saldo", picks("finance"), calls("get_balance"), says("Zero."))
+    usage = {row["feature"]: row for row in world.rows("SELECT * FROM usage")}
+    assert {name: row["requests"] for name, row in usage.items()} == {"router": 1, "finance": 2}
+    result = last_result(world)
+    assert (result["requests"], result["prompt_tokens"], result["completion_tokens"]) == (3, 3_000, 300)
+    assert result["cost"] == sum(row["cost"] for row in usage.values()) > 0
+    (call,) = json.loads(result["calls"])
+    assert (call["name"], call["failed"]) == ("get_balance", False)
+
+
+async def test_what_cannot_be_undone_is_asked_for_and_done_after_a_yes(world: World) -> None:
+    async with world.running():
+        await say(
+            world, "gastei 10 no café", picks("finance"), calls("add_expense", amount="10", description="café"), says("Lancei.")
+        )
+        entry = world.value("SELECT public_id FROM ledger_entries")
+        asked = await say(world, "apaga isso", calls("delete_entry", id=entry), says("Só preciso que confirme."))
+        assert asked.startswith("Só preciso que confirme.")
+        assert "R$ 10,00" in asked
+        assert "café" in asked
+        assert len(entries(world)) == 1
+        assert await say(world, "sim", says("Apaguei o café.")) == "Apaguei o café."
+    assert entries(world) == []
+    assert len(world.rows("SELECT * FROM tool_runs WHERE tool = 'delete_entry'")) == 1
+    last: Any = world.model.requests[-1]
+    assert [message["role"] for message in last["messages"][-3:]] == ["user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize("answer", ["não", "espera, quanto foi mesmo?"])
+async def test_anything_but_a_yes_leaves_it_undone_for_good(world: World, answer: str) -> None:
+    async with world.running():
+        await say(
+            world, "gastei 10 no café", picks("finance"), calls("add_expense", amount="10", description="café"), says("Lancei.")
+        )
+        entry = world.value("SELECT public_id FROM ledger_entries")
+        await say(world, "apaga isso", calls("delete_entry", id=entry), says("Confirme."))
+        await say(world, answer, says("Tudo bem, fica."))
+        await say(world, "sim", says("Certo."))
+    assert len(entries(world)) == 1
+
+
+async def test_an_answer_may_not_claim_what_no_tool_did(world: World) -> None:
+    lunch = calls("add_expense", amount="32.50", description="almoço")
+    async with world.running():
+        said = await say(
+            world,
+            "gastei 32,50 no almoço",
+            picks("finance"),
+            says("Registrei o gasto de R$ 32,50."),
+            lunch,
+            says("Registrei, sim."),
+        )
+    assert said == "Registrei, sim."
+    assert entries(world) == [("expense", 3_250, "almoço")]
+    reminded: Any = world.model.requests[2]
+    assert "no tool did that in this turn" in reminded["messages"][-1]["content"]
+
+
+async def test_a_model_that_insists_on_a_claim_is_not_heard(world: World) -> None:
+    lie = says("Registrei o gasto de R$ 32,50.")
+    async with world.running():
+        assert await say(world, "gastei 32,50 no almoço", picks("finance"), lie, lie) == apology("pt-BR")
+    assert last_result(world)["outcome"] == "unkept_promise"
+
+
+async def test_a_budget_that_is_used_up_calls_a_person_and_keeps_taking_messages(world: World) -> None:
+    async with world.running() as program:
+        chosen = json.dumps({"budget_month_usd": str(Decimal("0.000001"))})
+        await program.database.write(world.line.owner_id, choose, Preferences(), chosen)
+        assert "pessoa da equipe" in await say(world, "meu saldo")
+        await world.say(ANA, "tem alguém aí?")
+        assert world.value("SELECT count(*) FROM messages WHERE direction = 'inbound'") == 2
+    assert world.model.requests.maxlen
+    assert not world.model.requests
+    assert world.value("SELECT handoff_reason FROM conversations") == "budget reached: month"
+
+
+async def test_owners_who_speak_other_languages_have_specialists_who_do(world: World) -> None:
+    async with world.running() as program:
+        await program.database.write(world.line.owner_id, lambda tx: tx.run("UPDATE owners SET locale = 'en' WHERE id = :owner"))
+        await say(world, "what did I spend?", picks("finance"), says("Nothing."))
+    answered: Any = world.model.requests[-1]
+    assert "You talk to people on WhatsApp" in answered["messages"][0]["content"]
