@@ -63,7 +63,8 @@ class Inventory:
 def reseal_batch(tx: SystemTx, sealer: Sealer, column: SealedColumn, after: int, *, limit: int = BATCH) -> Batch:
     """Seal up to ``limit`` rows above ``after`` with the current key, where they are not already.
 
-    UnsealError if one does not open. One batch is one transaction: a kill leaves each row under one key or the other, and both open.
+    UnsealError if one does not open. One batch is one transaction: a kill leaves each row under one key or the other, and both
+    open.
     """
     current = sealer.key_ids[0]
     rows = tx.all(column.rows, after=after, limit=limit)

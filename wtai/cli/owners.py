@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import asdict
-from typing import TextIO
+from typing import Literal, TextIO
 
 import click
 
@@ -13,10 +13,14 @@ from wtai.channels.store import numbers
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
+from wtai.cli.passwords import hash_of_new_password
 from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity import store
+from wtai.identity.audit_store import OPERATOR
 from wtai.identity.model import Owner
+from wtai.identity.plans_store import DEFAULT_PLAN
+from wtai.identity.registration import Admin, let_owner, register
 
 _ADDRESS = re.compile(r"whatsapp:\+?[A-Za-z0-9.]{3,130}|\+[0-9]{5,15}")
 
@@ -29,17 +33,53 @@ def owner() -> None:
 @owner.command()
 @click.option("--name", required=True, help="Name of the business.")
 @click.option("--locale", type=click.Choice(["pt-BR", "es", "en"]), default="pt-BR", show_default=True, help="Its language.")
+@click.option("--plan", default=DEFAULT_PLAN, show_default=True, help="Its plan, by name.")
+@click.option("--admin-email", help="E-mail address of its first administrator.")
+@click.option("--password-file", type=click.File("r"), help="File with the administrator's password; '-' reads standard input.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the id.")
 @click.pass_obj
-def create(options: SharedOptions, name: str, locale: str, as_json: bool) -> None:
-    """Create an owner and print its id."""
+def create(
+    options: SharedOptions,
+    name: str,
+    locale: str,
+    plan: str,
+    admin_email: str | None,
+    password_file: TextIO | None,
+    as_json: bool,
+) -> None:
+    """Create an owner with its subscription and first administrator, and print its id."""
     if not name.strip():
         raise click.BadParameter("must not be blank", param_hint="--name")
+    if password_file is not None and admin_email is None:
+        raise click.UsageError("--password-file goes with --admin-email")
+    settings = settings_of(options)
+    admin = Admin(admin_email, hash_of_new_password(settings, admin_email, password_file)) if admin_email else None
     now = SystemClock().now()
     made = with_database(
-        settings_of(options), lambda database: database.system_write(store.create_owner, name.strip(), locale, now=now)
+        settings,
+        lambda database: database.system_write(register, name.strip(), locale, plan=plan, admin=admin, actor=OPERATOR, now=now),
     )
-    click.echo(json.dumps(_shown(made)) if as_json else made.public_id)
+    if as_json:
+        shown = {**_shown(made.owner), "plan": made.subscription.plan.name, "admin": made.admin.public_id if made.admin else None}
+        click.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    click.echo(made.owner.public_id)
+
+
+@owner.command()
+@click.argument("owner_id")
+@click.pass_obj
+def disable(options: SharedOptions, owner_id: str) -> None:
+    """Shut an owner out: its webhooks, log-ins and tokens count for nothing until it is enabled again."""
+    _let(options, owner_id, "disabled")
+
+
+@owner.command()
+@click.argument("owner_id")
+@click.pass_obj
+def enable(options: SharedOptions, owner_id: str) -> None:
+    """Let a disabled owner in again."""
+    _let(options, owner_id, "active")
 
 
 @owner.command("list")
@@ -126,6 +166,15 @@ def connect(
     click.echo("In Twilio, set the number's webhook for incoming messages to (POST):", err=True)
     # The fragment makes Twilio try again: without it one lost connection loses the message (connection overrides).
     click.echo(f"{base}/webhooks/twilio/inbound#rc=3&rp=all&ct=3000&rt=4500")
+
+
+def _let(options: SharedOptions, owner_id: str, status: Literal["active", "disabled"]) -> None:
+    async def write(database: SqliteDatabase) -> None:
+        found = await database.system_read(store.owner_of_public_id, owner_id)
+        await database.write(found.id, let_owner, status, actor=OPERATOR, now=SystemClock().now())
+
+    with_database(settings_of(options), write)
+    click.echo(f"{owner_id} is {status}", err=True)
 
 
 def _shown(one: Owner) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """SQL of the people of an owner: staff who log in, end users who write, and the platform's own people."""
 
+import re
 from typing import Final, Literal
 
 from wtai.db.tx import OwnerTx, Row, SystemTx
@@ -8,9 +9,16 @@ from wtai.identity.access import Role
 from wtai.identity.model import Account, User
 from wtai.ids import public_id
 
+MAX_EMAIL: Final = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
+
+_EMAIL: Final = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+\.[^@\s<>\"',;]+")
 _USER: Final = (
     "SELECT id, owner_id, public_id, role, name, email, status, token_version, version, created_at, updated_at FROM users"
 )
+
+
+class WrongEmail(WtaiError):
+    """This is no e-mail address."""
 
 
 class EmailTaken(WtaiError):
@@ -24,6 +32,12 @@ class LastAdmin(WtaiError):
 def folded(email: str) -> str:
     """An e-mail address as it is kept and looked up: without regard to case."""
     return email.strip().casefold()
+
+
+def check_email(email: str) -> None:
+    """WrongEmail unless it looks like an address: one that no mail reaches is found by sending some, not by a pattern."""
+    if len(email) > MAX_EMAIL or not email.isprintable() or not _EMAIL.fullmatch(email.strip()):
+        raise WrongEmail("an e-mail address looks like ana@example.com")
 
 
 def create_user(tx: OwnerTx, role: Role, name: str | None, email: str, password_hash: str, *, now: int) -> User:
