@@ -26,10 +26,24 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as the model gets it: ``content_type`` is one of image/jpeg, png, webp, gif."""
+
+    content_type: str
+    base64: str
+
+    @property
+    def url(self) -> str:
+        """The picture as a data URL."""
+        return f"data:{self.content_type};base64,{self.base64}"
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """What the person said."""
+    """What the person said, and showed."""
 
     text: str
+    images: tuple[Image, ...] = ()
     role: Literal["user"] = "user"
 
 
@@ -58,8 +72,8 @@ _MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Annotated[Messag
 
 
 def messages_to_json(messages: tuple[Message, ...]) -> str:
-    """The messages as JSON text, for storing; sealed reasoning is left out, since it is of no use after its turn."""
-    return _MESSAGES.dump_json(messages, exclude={"__all__": {"reasoning"}}).decode()
+    """The messages as JSON text, for storing, without what is of no use after its turn: sealed reasoning, and pictures."""
+    return _MESSAGES.dump_json(messages, exclude={"__all__": {"reasoning", "images"}}).decode()
 
 
 def messages_from_json(text: str) -> tuple[Message, ...]:

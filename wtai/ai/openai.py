@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,10 +16,12 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from wtai.ai import openai_chat, openai_responses
 from wtai.ai.llm import LlmRequest, Reply
+from wtai.ai.transcription import Recording
 from wtai.clock import Clock, SystemClock
 from wtai.errors import LlmError, LlmRefused, LlmUnavailable
 
 Api = Literal["auto", "responses", "chat"]
+T = TypeVar("T")
 
 OPENAI_HOST = "api.openai.com"
 
@@ -39,6 +41,7 @@ class _Connection:
     """The SDK, imported and connected."""
 
     post: Callable[[str, bytes], Awaitable[bytes]]
+    upload: Callable[[str, Mapping[str, str], Recording], Awaitable[bytes]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -73,18 +76,36 @@ class OpenAiLlm:
 
     async def reply(self, request: LlmRequest) -> Reply:
         """One call. LlmUnavailable with ``retry_after_ms`` where the server gave it; LlmRefused with the server's code."""
-        model = request.model or self._model
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await self._ask(request, model)
-        except TimeoutError:
-            raise LlmUnavailable(f"no answer from the model within {self._timeout_seconds:g} s", code="timeout") from None
+        return await self._bounded(self._ask(request, request.model or self._model))
+
+    async def post(self, path: str, body: Mapping[str, object]) -> bytes:
+        """Post JSON to another path of the server, such as ``/embeddings``; returns the answer's body. Errors as of a reply."""
+        return await self._bounded(self._post(path, body))
+
+    async def upload(self, path: str, fields: Mapping[str, str], recording: Recording) -> bytes:
+        """Post a form with a file; returns the answer's body. Errors as of a reply."""
+        return await self._bounded(self._upload(path, fields, recording))
 
     async def close(self) -> None:
         """Close the connections. A later call opens new ones."""
         connection, self._connection = self._connection, None
         if connection:
             await connection.close()
+
+    async def _bounded(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await call
+        except TimeoutError:
+            raise LlmUnavailable(f"no answer from the model within {self._timeout_seconds:g} s", code="timeout") from None
+
+    async def _post(self, path: str, body: Mapping[str, object]) -> bytes:
+        connection = await self._connected()
+        return await connection.post(path, _encoded(body))
+
+    async def _upload(self, path: str, fields: Mapping[str, str], recording: Recording) -> bytes:
+        connection = await self._connected()
+        return await connection.upload(path, fields, recording)
 
     async def _ask(self, request: LlmRequest, model: str) -> Reply:
         connection = await self._connected()
@@ -127,17 +148,26 @@ def _connect(base_url: str, api_key: str, clock: Clock) -> _Connection:
         http_client=openai.DefaultAioHttpClient(),
     )
 
-    async def post(path: str, content: bytes) -> bytes:
-        # ``post`` with bytes both ways instead of ``create``: the SDK's walk over typed messages costs more than all the rest.
+    async def told(answer: Awaitable[bytes]) -> bytes:
         try:
-            return await client.post(path, content=content, cast_to=bytes)
+            return await answer
         except openai.APIStatusError as error:
             raise _status_error(error.status_code, error.response.headers, error.body, clock) from error
         except (openai.OpenAIError, aiohttp.ClientError) as error:
             # The SDK's aiohttp transport lets some of its errors through, and calls most of the others time-outs.
             raise LlmUnavailable("no connection to the model server: check openai.base_url", code="connection") from error
 
-    return _Connection(post, client.close)
+    # ``post`` with bytes both ways instead of ``create``: the SDK's walk over typed messages costs more than all the rest.
+    async def post(path: str, content: bytes) -> bytes:
+        return await told(client.post(path, content=content, cast_to=bytes))
+
+    async def upload(path: str, fields: Mapping[str, str], recording: Recording) -> bytes:
+        file = (recording.name, recording.content, recording.content_type)
+        # The SDK takes the header as a sign to encode a form, and puts the boundary in.
+        form = openai.RequestOptions(headers={"Content-Type": "multipart/form-data"})
+        return await told(client.post(path, body=dict(fields), files={"file": file}, options=form, cast_to=bytes))
+
+    return _Connection(post, upload, client.close)
 
 
 def _encoded(body: Mapping[str, object]) -> bytes:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from pydantic import BaseModel
 
-from wtai.ai.llm import Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, ToolSpec, Usage, User
+from wtai.ai.llm import Assistant, Finish, Image, LlmRequest, Message, Reply, System, ToolCall, ToolResult, ToolSpec, Usage, User
 from wtai.ai.wire import arguments_text, distinct, parsed, sendable_arguments, sendable_name
 from wtai.errors import LlmUnavailable
 
@@ -97,8 +97,10 @@ def reply(raw: bytes, asked_model: str) -> Reply:
 
 def _message(message: Message) -> dict[str, object]:
     match message:
-        case System() | User():
+        case System() | User(images=()):
             return {"role": message.role, "content": message.text}
+        case User():
+            return {"role": "user", "content": [{"type": "text", "text": message.text}, *map(_picture, message.images)]}
         case ToolResult():
             return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
         case Assistant(tool_calls=()):
@@ -108,6 +110,10 @@ def _message(message: Message) -> dict[str, object]:
             return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
         case _:
             assert_never(message)
+
+
+def _picture(image: Image) -> dict[str, object]:
+    return {"type": "image_url", "image_url": {"url": image.url}}
 
 
 def _call(call: ToolCall) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import assert_never
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 
-from wtai.ai.llm import Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, ToolSpec, Usage, User
+from wtai.ai.llm import Assistant, Finish, Image, LlmRequest, Message, Reply, System, ToolCall, ToolResult, ToolSpec, Usage, User
 from wtai.ai.wire import arguments_text, distinct, parsed, sendable_arguments, sendable_name
 from wtai.errors import LlmUnavailable
 
@@ -108,8 +108,11 @@ def reply(raw: bytes, asked_model: str) -> Reply:
 
 def _items(message: Message, *, sealed_reasoning: bool) -> list[object]:
     match message:
-        case System() | User():
+        case System() | User(images=()):
             return [{"role": message.role, "content": message.text}]
+        case User():
+            content = [{"type": "input_text", "text": message.text}, *map(_picture, message.images)]
+            return [{"role": "user", "content": content}]
         case ToolResult():
             return [{"type": "function_call_output", "call_id": message.call_id, "output": message.text}]
         case Assistant():
@@ -120,6 +123,10 @@ def _items(message: Message, *, sealed_reasoning: bool) -> list[object]:
             return items
         case _:
             assert_never(message)
+
+
+def _picture(image: Image) -> dict[str, object]:
+    return {"type": "input_image", "image_url": image.url, "detail": "auto"}
 
 
 def _call(call: ToolCall) -> dict[str, object]:

@@ -1,0 +1,128 @@
+"""What is said in a voice message, by a model behind OpenAI's API: POST /audio/transcriptions.
+
+https://platform.openai.com/docs/api-reference/audio/createTranscription. No prompt is sent: models repeat it when they hear
+nothing. What they make up over silence (the thanks and credits of subtitled videos) counts as silence.
+"""
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from wtai.ai.wire import parsed
+
+PATH: Final = "/audio/transcriptions"
+
+_AT_ONCE: Final = 4
+"""Recordings in memory at the same time, each of up to 16 MB."""
+_SHORTEST_SECONDS: Final = 1.0
+
+# The server tells formats apart by the ending of the file's name.
+_ENDINGS: Final = {
+    "audio/ogg": "ogg",
+    "audio/opus": "ogg",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/mp4": "m4a",
+    "audio/m4a": "m4a",
+    "audio/x-m4a": "m4a",
+    "audio/wav": "wav",
+    "audio/wave": "wav",
+    "audio/x-wav": "wav",
+    "audio/vnd.wave": "wav",
+    "audio/webm": "webm",
+    "audio/flac": "flac",
+    "audio/x-flac": "flac",
+}
+
+# Lower case, without accents and punctuation: each alone, or several one after the other, is the whole transcript. What a
+# customer may well say, such as a bare "obrigado", is not among them.
+_MADE_UP: Final = (
+    *("legendas pela comunidade amara org", "legendas pela comunidade das amara org", "legendado pela comunidade amara org"),
+    *("transcricao e legendas pedro negri", "legenda adriana zanotto", "legendas em portugues", "traducao e legendas"),
+    *("obrigado por assistir", "obrigada por assistir", "muito obrigado por assistir", "obrigado por assistir o video"),
+    *("obrigado por assistirem", "obrigado pela audiencia", "inscreva se no canal", "se inscreva no canal"),
+    *("inscreva se no canal e ative o sininho", "ative o sininho", "deixe seu like", "ate o proximo video"),
+    *("subtitulos realizados por la comunidad de amara org", "subtitulado por la comunidad de amara org"),
+    *("subtitulos por la comunidad de amara org", "subtitulos en espanol de amara org", "suscribete al canal", "suscribete"),
+    *("gracias por ver el video", "gracias por ver", "muchas gracias por ver el video", "hasta el proximo video"),
+    *("subtitles by the amara org community", "subtitles by amara org community", "captions by the amara org community"),
+    *("thanks for watching", "thank you for watching", "thank you so much for watching", "please subscribe"),
+    *("please subscribe to my channel", "like and subscribe", "see you in the next video", "amara org", "www amara org"),
+)
+_ONLY_MADE_UP: Final = re.compile(rf"(?:(?:{'|'.join(sorted(_MADE_UP, key=len, reverse=True))})(?: |$))+")
+
+Upload = Callable[[str, Mapping[str, str], "Recording"], Awaitable[bytes]]
+"""Posts form fields and a file to a path of the model's server; returns the answer's body. LlmUnavailable or LlmRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file of sound. ``name`` ends as its format wants; ``content_type`` is the provider's, as it was."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+class _Transcription(BaseModel):
+    text: str
+
+
+class Transcription:
+    """Listens through ``upload`` with ``model``, to a few recordings at a time."""
+
+    def __init__(self, upload: Upload, *, model: str) -> None:
+        self._upload = upload
+        self._model = model
+        self._listening = asyncio.Semaphore(_AT_ONCE)
+
+    async def text(self, audio: bytes, content_type: str, locale: str) -> str:
+        """What is said in ``audio``, empty for silence; the language of ``locale`` is a hint.
+
+        Nothing, and less than a second, is silence without being sent. LlmUnavailable or LlmRefused.
+        """
+        length = seconds(audio)
+        if not audio or (length is not None and length < _SHORTEST_SECONDS):
+            return ""
+        fields = {"model": self._model, "language": locale.partition("-")[0], "response_format": "json"}
+        async with self._listening:
+            raw = await self._upload(PATH, fields, Recording(_name(content_type), content_type, audio))
+        text = parsed(_Transcription, raw).text.strip()
+        return "" if is_made_up(text) else text
+
+
+def seconds(audio: bytes) -> float | None:
+    """How long an Ogg/Opus file is; None for any other, and where its end does not tell.
+
+    The granule position of the last page counts samples at 48 kHz, with those to be skipped at the start (RFC 7845, section 4).
+    """
+    head = audio.find(b"OpusHead", 0, 512)
+    if not audio.startswith(b"OggS") or head < 0 or len(audio) < head + 12:
+        return None
+    skipped = int.from_bytes(audio[head + 10 : head + 12], "little")
+    page = len(audio)
+    while (page := audio.rfind(b"OggS", 0, page)) >= 0:
+        if len(audio) < page + 14 or audio[page + 4] != 0:
+            continue
+        granule = int.from_bytes(audio[page + 6 : page + 14], "little", signed=True)
+        if granule >= 0:  # -1: no packet ends on this page
+            return max(0.0, (granule - skipped) / 48_000)
+    return None
+
+
+def is_made_up(text: str) -> bool:
+    """Whether a transcript is empty, or what models are known to write where nobody speaks."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    folded = " ".join("".join(sign if sign.isalnum() else " " for sign in decomposed if not unicodedata.combining(sign)).split())
+    return not folded or _ONLY_MADE_UP.fullmatch(folded) is not None
+
+
+def _name(content_type: str) -> str:
+    essence = content_type.partition(";")[0].strip().lower()
+    ending = _ENDINGS.get(essence) or re.sub(r"[^a-z0-9]", "", essence.partition("/")[2].removeprefix("x-")) or "bin"
+    return f"audio.{ending}"
