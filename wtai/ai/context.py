@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from wtai.ai.llm import Assistant, User, messages_from_json
 from wtai.ai.llm import Message as Said
 from wtai.ai.store import PastTurn
-from wtai.conversation.model import Kind, Message, Status
+from wtai.conversation.model import Kind, MediaStatus, Message, Status
 
 _BLOCK: Final = 8
 
@@ -110,9 +110,23 @@ def thought(messages: Sequence[Message]) -> str:
 
 def spoken(message: Message) -> str:
     """A person's message as the model reads it: its text, and in brackets what it carries beside."""
+    if message.transcript is not None:
+        return f"[áudio transcrito] {message.transcript}\n{message.body}".rstrip()
     name = _NAMES.get(message.kind)
     if name is None:
         return message.body
     details = json.loads(message.details) if message.details else {}
     told = json.dumps({key: details[key] for key in _TOLD if key in details}, ensure_ascii=False)
-    return f"[{name}{'' if told == '{}' else f' {told}'}] {message.body}".rstrip()
+    return f"[{_named(name, message)}{'' if told == '{}' else f' {told}'}] {message.body}".rstrip()
+
+
+def _named(name: str, message: Message) -> str:
+    """What is carried, and what of it is known or missing."""
+    if message.unheard:
+        told = any(one.told for one in message.media)
+        return f"{name} que não pôde ser ouvido{'; a pessoa já foi avisada' if told else ''}"
+    if any(one.status is MediaStatus.FAILED for one in message.media):
+        return f"{name}: arquivo que não pôde ser aberto"
+    if message.kind is Kind.DOCUMENT and message.media:
+        return f"{name} {message.media[0].name or message.media[0].content_type}"
+    return name

@@ -15,6 +15,12 @@ from wtai.jobs.store import CHANNEL, enqueue, postpone
 TURN = "turn"
 """The kind of job that answers a conversation; its payload is {"conversation_id"}."""
 
+FETCH = "fetch_media"
+"""The kind of job that fetches a message's attachments; its payload is {"message_id"}."""
+
+TRANSCRIBE = "transcribe_audio"
+"""As FETCH, for a message with audio, which is then heard too; one after the other in a conversation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -37,7 +43,9 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> 
     message_id = store.insert_inbound(tx, conversation.id, inbound, _details(inbound), now=now)
     if message_id is None:
         return Received(new=False)
-    store.insert_media(tx, message_id, inbound)
+    if inbound.media:
+        store.insert_media(tx, message_id, inbound)
+        _owe_media(tx, conversation.id, message_id, inbound, now)
     if optout.heeded(tx, inbound, conversation, now=now):
         _owe_nothing(tx, conversation, message_id, chosen, now)
         store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
@@ -65,12 +73,28 @@ def _owe_nothing(tx: OwnerTx, conversation: Conversation, message_id: int, chose
 
 def owe_turn(tx: OwnerTx, conversation: Conversation, *, quiet_ms: int, now: int) -> None:
     """Answer the conversation after ``quiet_ms``; a turn that is owed already moves, but not beyond the cap of a burst."""
-    name, run_at = f"conversation:{conversation.id}", now + quiet_ms
-    if postpone(tx, TURN, name, run_at=run_at, longest_ms=LONGEST_QUIET_MS):
+    if postpone(tx, TURN, _turn_of(conversation), run_at=now + quiet_ms, longest_ms=LONGEST_QUIET_MS):
         if not quiet_ms:
             tx.signal(CHANNEL)
         return
+    owe_turn_still(tx, conversation, run_at=now + quiet_ms, now=now)
+
+
+def owe_turn_still(tx: OwnerTx, conversation: Conversation, *, run_at: int, now: int) -> None:
+    """Answer the conversation at ``run_at``, unless a turn is owed already: that one keeps its time."""
+    name = _turn_of(conversation)
     enqueue(tx, TURN, {"conversation_id": conversation.id}, key=name, unique_key=name, run_at=run_at, now=now)
+
+
+def _turn_of(conversation: Conversation) -> str:
+    return f"conversation:{conversation.id}"
+
+
+def _owe_media(tx: OwnerTx, conversation_id: int, message_id: int, inbound: Inbound, now: int) -> None:
+    if any(media.content_type.lower().startswith("audio/") for media in inbound.media):
+        enqueue(tx, TRANSCRIBE, {"message_id": message_id}, key=f"audio:{conversation_id}", now=now)
+    else:
+        enqueue(tx, FETCH, {"message_id": message_id}, now=now)
 
 
 def _person(tx: OwnerTx, inbound: Inbound, now: int) -> int:

@@ -50,6 +50,14 @@ class Status(StrEnum):
     CANCELED = "canceled"
 
 
+class MediaStatus(StrEnum):
+    """Where an attachment is: announced until it is fetched and, if it is audio, heard; then kept, or failed."""
+
+    ANNOUNCED = "announced"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
 class Question(StrEnum):
     """What we asked, for the next message to answer."""
 
@@ -143,8 +151,31 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message: announced at ``url``, once fetched at ``path`` in the media directory.
+
+    ``name`` is what its sender called it. ``transcript`` is what is said in it, empty if nothing is, None if it was not heard.
+    ``told``: the person knows that it could not be heard.
+    """
+
+    id: int
+    url: str
+    content_type: str
+    status: MediaStatus
+    path: str | None
+    name: str | None
+    transcript: str | None
+    told: bool
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether there may be something to hear in it."""
+        return self.content_type.lower().startswith("audio/")
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A message as kept. ``details`` is the JSON of what has no column."""
+    """A message as kept. ``details`` is the JSON of what has no column; ``media`` is there where it was asked for."""
 
     id: int
     public_id: str
@@ -157,6 +188,23 @@ class Message:
     details: str | None
     ai_result_id: int | None
     created_at: int
+    media: tuple[Attachment, ...] = ()
+
+    @property
+    def transcript(self) -> str | None:
+        """What the person said aloud; None if nothing was heard."""
+        return "\n".join(one.transcript for one in self.media if one.transcript) or None
+
+    @property
+    def awaits_media(self) -> bool:
+        """Whether an attachment has yet to be fetched or heard, before which the message cannot be answered."""
+        return any(one.status is MediaStatus.ANNOUNCED for one in self.media)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it is audio in which nothing could be heard, with nothing written beside it."""
+        settled = any(one.is_audio for one in self.media) and not self.awaits_media
+        return settled and self.transcript is None and not self.body.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from wtai.conversation import media_store
 from wtai.conversation.closure import Closure
 from wtai.conversation.model import (
     Conversation,
@@ -345,14 +346,14 @@ def insert_media(tx: OwnerTx, message_id: int, inbound: Inbound) -> None:
 
 
 def unanswered(tx: OwnerTx, read: Conversation) -> list[Message]:
-    """What the person wrote since the last answer, in order."""
+    """What the person wrote since the last answer, in order, with its attachments."""
     rows = tx.all(
         f"""{_MESSAGE} WHERE owner_id = :owner AND conversation_id = :id AND id > :through AND direction = 'inbound'
         ORDER BY id""",
         id=read.id,
         through=read.answered_through,
     )
-    return [_message(row) for row in rows]
+    return media_store.attached(tx, read.id, [_message(row) for row in rows])
 
 
 def last_inbound_id(tx: OwnerTx, conversation_id: int) -> int:

@@ -15,6 +15,7 @@ class Texts:
     failed: str
     timed_out: str
     opted_in: str
+    unheard: str
 
 
 TEXTS: Final = {
@@ -27,6 +28,7 @@ TEXTS: Final = {
         failed="Desculpe, não consegui responder agora. Chamei uma pessoa da equipe, que continua com você por aqui.",
         timed_out="Como não tivemos resposta, encerramos este atendimento. Se precisar, é só escrever de novo.",
         opted_in="Pronto, você voltou a receber nossas mensagens. Como posso ajudar?",
+        unheard="Não consegui ouvir o seu áudio. Pode escrever para mim, por favor?",
     ),
     "es": Texts(
         farewell="¡Fue un gusto ayudarte! Cuando lo necesites, escríbenos. 👋",
@@ -37,6 +39,7 @@ TEXTS: Final = {
         failed="Disculpa, no pude responder ahora. Llamé a una persona del equipo, que sigue contigo por aquí.",
         timed_out="Como no tuvimos respuesta, cerramos esta conversación. Si lo necesitas, escríbenos de nuevo.",
         opted_in="Listo, vuelves a recibir nuestros mensajes. ¿En qué puedo ayudarte?",
+        unheard="No pude escuchar tu audio. ¿Me lo puedes escribir, por favor?",
     ),
     "en": Texts(
         farewell="It was a pleasure to help! Write whenever you need us. 👋",
@@ -47,6 +50,7 @@ TEXTS: Final = {
         failed="Sorry, I could not answer right now. I called a person from our team, who will go on with you here.",
         timed_out="As we did not hear from you, we closed this conversation. Just write again if you need us.",
         opted_in="Done, you receive our messages again. How can I help?",
+        unheard="I could not hear your voice message. Could you write it to me, please?",
     ),
 }
 
