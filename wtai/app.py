@@ -22,13 +22,17 @@ from wtai.ai.thinking import Thinker
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
+from wtai.ai.transcription import Transcription
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
+from wtai.channels.media import FORGO, Attachments
+from wtai.channels.media_files import MediaFiles
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
+from wtai.channels.twilio.media import MediaDownload
 from wtai.channels.typing import TypingIndicator
 from wtai.clock import Clock, SystemClock
-from wtai.conversation.inbox import TURN
+from wtai.conversation.inbox import FETCH, TRANSCRIBE, TURN
 from wtai.conversation.outbox import SEND
 from wtai.conversation.reminders import REMIND, Reminders
 from wtai.conversation.timeouts import TIMEOUTS, Timeouts
@@ -51,6 +55,9 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
+_AFTER_DEATH = {TURN: APOLOGIZE, FETCH: FORGO, TRANSCRIBE: FORGO}
+"""Which kind of job takes over from a dead one."""
+
 _SEND_ATTEMPTS = 20
 """Throttled sends wait for hours rather than fail: Twilio's own queue holds messages for four."""
 
@@ -69,10 +76,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a measurement puts in place of what the program takes: time, its own specialists, what a turn may cost."""
+    """What a measurement puts in place of what the program takes: time, what a turn may cost, and what it makes of the
+    program's own specialists.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
-    specialists: Specialists | None = None
+    specialists: Callable[[Specialists], Specialists] = lambda own: own
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -98,7 +107,7 @@ def thinker(settings: Settings, database: Database, llm: Llm, http_tools: HttpTo
     router_model, small_model = settings.openai.router_model, settings.openai.small_model
     prices = Prices.of(settings.prices)
     meter = Meter(database, llm, prices, given.clock, model=settings.openai.model, small_model=small_model)
-    specialists = given.specialists or Specialists((current_time(), call_person()), router_model=router_model)
+    specialists = given.specialists(Specialists((current_time(), call_person()), router_model=router_model))
     return Thinker(database, meter, specialists, http_tools, given.clock, given.limits)
 
 
@@ -184,9 +193,10 @@ async def _work(
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
+            **await stack.enter_async_context(_media(settings, database, accounts, llm, clock)),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
-        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death={TURN: APOLOGIZE})
+        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH)
         worker = Worker(
             queue,
             kinds,
@@ -202,6 +212,28 @@ async def _work(
                     yield
             finally:
                 worker.stop()
+
+
+@asynccontextmanager
+async def _media(
+    settings: Settings, database: Database, accounts: Accounts, llm: OpenAiLlm, clock: Clock
+) -> AsyncIterator[dict[str, JobKind]]:
+    """The jobs that fetch attachments and have voice messages heard."""
+    files = MediaFiles(settings.media.directory)
+    await asyncio.to_thread(files.prepare)
+    download = MediaDownload(base_url=settings.twilio.base_url, media_hosts=settings.twilio.media_hosts)
+    downloads = {"whatsapp": download, "sms": download}
+    transcription = Transcription(llm.upload, model=settings.openai.transcription_model)
+    attachments = Attachments(database, accounts, downloads, files, transcription.text, clock, base=preferences(settings))
+    tries = settings.worker.max_attempts
+    try:
+        yield {
+            FETCH: JobKind(attachments.handle, tries),
+            TRANSCRIBE: JobKind(attachments.handle, tries),
+            FORGO: JobKind(attachments.forgo, tries),
+        }
+    finally:
+        await download.close()
 
 
 def _listen(settings: Settings) -> socket.socket:

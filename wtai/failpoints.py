@@ -18,6 +18,8 @@ NAMES = (
     "ack.after_commit",
     "claim.before_commit",
     "claim.after_commit",
+    "transcribe.before_commit",
+    "transcribe.after_commit",
     "turn.before_model",
     "turn.after_model",
     "tool.before_commit",

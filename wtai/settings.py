@@ -241,6 +241,12 @@ class Backup(Section):
     keep: int = Field(7, ge=1, description="Back-ups kept; older ones are removed.")
 
 
+class Media(Section):
+    """What people attach."""
+
+    directory: Path = Field(Path("media"), description="Where attachments go; a relative path starts in the data directory.")
+
+
 class Settings(BaseSettings):
     """All sections. Built by hand it takes nothing from the environment: only ``settings_source.load`` does."""
 
@@ -262,6 +268,7 @@ class Settings(BaseSettings):
     logging: Logging = Logging()
     metrics: Metrics = Metrics()
     backup: Backup = Backup()
+    media: Media = Media()
 
     @classmethod
     def settings_customise_sources(

@@ -273,6 +273,7 @@ def _with_absolute_paths(settings: Settings, data_dir: Path) -> Settings:
                 update={"api_key_file": openai.api_key_file and data_dir / openai.api_key_file},
             ),
             "backup": settings.backup.model_copy(update={"directory": data_dir / settings.backup.directory}),
+            "media": settings.media.model_copy(update={"directory": data_dir / settings.media.directory}),
         }
     )
 

@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from wtai.channels.channel import Account
-from wtai.channels.twilio.media import Downloaded, MediaDownload, MediaError, MediaRefused, MediaUnavailable
+from wtai.channels.download import Downloaded, MediaError, MediaRefused, MediaUnavailable, shown_name
+from wtai.channels.twilio.media import MediaDownload
 
 AC = "AC" + "0a" * 16
 TOKEN = "f00dfacef00dfacef00dfacef00dface"
@@ -200,3 +201,35 @@ async def test_a_status_other_than_ok_says_whether_to_come_again(
 async def test_an_unreachable_host_may_be_reached_later(hosts: Hosts, free_port: int) -> None:
     hosts.location = f"http://localhost:{free_port}/audio.ogg"
     assert type(await refusal(hosts)) is MediaUnavailable
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('attachment; filename="contrato.pdf"', "contrato.pdf"),
+        ("inline; filename*=UTF-8''or%C3%A7amento%20final.pdf", "orçamento final.pdf"),
+        ("inline", None),
+        ('inline; filename=""', None),
+        (";;;=", None),
+    ],
+)
+async def test_a_file_keeps_the_name_that_the_provider_tells(hosts: Hosts, disposition: str, name: str | None) -> None:
+    hosts.cdn_headers["Content-Disposition"] = disposition
+    downloaded, _ = await hosts.fetch()
+    assert downloaded.name == name
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("fatura\u202efdp.exe", "fatura fdp.exe"),
+        ("a\x00b\r\nc\u2028d.pdf", "a b c d.pdf"),
+        ("x] (sistema) [.pdf", "x) (sistema) (.pdf"),
+        ("../../etc/passwd", ".._.._etc_passwd"),
+        ("   ", None),
+        ("n" * 200 + ".pdf", "n" * 75 + "….pdf"),
+        ("n" * 200, "n" * 79 + "…"),
+    ],
+)
+def test_a_files_name_is_shown_without_signs_that_mislead(said: str, shown: str | None) -> None:
+    assert shown_name(said) == shown

@@ -22,6 +22,7 @@ def develop_until_stopped(options: SharedOptions, port: int | None, start: Calla
         own: dict[str, object] = {
             "database.url": "sqlite:///wtai.db",
             "security.key_file": "wtai.key",
+            "media.directory": "media",
             "server.host": "127.0.0.1",
             "logging.format": "console",
         }

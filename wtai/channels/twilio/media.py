@@ -9,16 +9,16 @@ alone, each by hand. A host that Twilio is known to use has to be public and htt
 import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from email.message import Message
 from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
 
 from wtai.channels.channel import Account
+from wtai.channels.download import Downloaded, MediaRefused, MediaUnavailable, shown_name
 from wtai.channels.twilio.client import API_URL, basic
 from wtai.egress import NotPublicError, Sessions
-from wtai.errors import WtaiError
 
 MEDIA_HOSTS = ("mms.twiliocdn.com", "media.twiliocdn.com", "s3-external-1.amazonaws.com")
 """The hosts to which Twilio's API was seen to redirect."""
@@ -31,26 +31,6 @@ _MAX_REDIRECTS = 3
 _CHUNK = 65536
 
 _MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/(?P<account>AC[0-9a-f]{32})/Messages/(SM|MM)[0-9a-f]{32}/Media/ME[0-9a-f]{32}")
-
-
-class MediaError(WtaiError):
-    """An attachment was not downloaded. The message holds no URL: that of the CDN is a credential."""
-
-
-class MediaRefused(MediaError):
-    """It never will be: address, host, size or encoding is not allowed, or it is gone."""
-
-
-class MediaUnavailable(MediaError):
-    """It may be later: time-out, connection, 429 or 5xx."""
-
-
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """``content_type`` is what the last hop said, without parameters; nothing was sniffed. ``size`` in bytes."""
-
-    content_type: str
-    size: int
 
 
 class MediaDownload:
@@ -134,7 +114,7 @@ class MediaDownload:
             size += len(chunk)
             self._check_size(size)
             write(chunk)
-        return Downloaded(response.content_type, size)
+        return Downloaded(response.content_type, size, _name(response.headers.get("Content-Disposition")))
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
@@ -143,6 +123,15 @@ class MediaDownload:
     def _get(self, url: URL, headers: Mapping[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         session = self._sessions.to(public_only=url.host in _TWILIO_HOSTS)
         return session.get(url, headers=headers, allow_redirects=False)
+
+
+def _name(disposition: str | None) -> str | None:
+    """The file name of a Content-Disposition (RFC 6266)."""
+    if disposition is None:
+        return None
+    headers = Message()
+    headers["Content-Disposition"] = disposition
+    return shown_name(headers.get_filename())
 
 
 def _with_port(url: URL) -> str:
