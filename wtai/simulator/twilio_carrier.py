@@ -40,7 +40,8 @@ class Carrier:
     Settable at any time: ``statuses`` (what a message goes through after ``queued``; add ``"read"`` for read receipts),
     ``status_delay_seconds`` (before each), ``listing_delay_seconds`` (how late a new message shows up in lists),
     ``webhook_url`` (where the application listens), ``public_url`` (what it believes its address is; signed; None: the
-    same), ``inbound_fragment`` (retry policy of the inbound webhook, such as ``rc=3&rp=all``).
+    same), ``inbound_fragment`` (retry policy of the inbound webhook, such as ``rc=3&rp=all``), ``file_names`` (by content
+    type: what the CDN calls such files).
     """
 
     def __init__(self, clock: Clock, webhook_url: str, public_url: str | None = None, *, seed: int = 0) -> None:
@@ -58,6 +59,7 @@ class Carrier:
         self.webhook_url = webhook_url
         self.public_url = public_url
         self.inbound_fragment = ""
+        self.file_names: dict[str, str] = {}
         self.url = ""
         self._webhooks = Webhooks(clock)
         self.posted = self._webhooks.posted

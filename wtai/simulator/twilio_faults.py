@@ -17,3 +17,8 @@ class TwilioFault(StrEnum):
     STATUS_REORDERED = "status_reordered"
     STATUS_DROPPED = "status_dropped"
     WEBHOOK_DUPLICATED = "webhook_duplicated"
+    MEDIA_GONE = "media_404"
+    MEDIA_ERROR = "media_500"
+    MEDIA_ELSEWHERE = "media_elsewhere"
+    MEDIA_COMPRESSED = "media_compressed"
+    MEDIA_TOO_LARGE = "media_too_large"

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import gzip
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from wtai.simulator.faults import Armed
 from wtai.simulator.server import Listener, drop_connection
 from wtai.simulator.twilio_carrier import Carrier, Received
 from wtai.simulator.twilio_faults import TwilioFault
-from wtai.simulator.twilio_messages import API_VERSION, Listing, Message, Pairs, TwilioRefusal, fresh_sid
+from wtai.simulator.twilio_messages import API_VERSION, Listing, Media, Message, Pairs, TwilioRefusal, fresh_sid
 
 BODY_LIMIT = 1_600
 MEDIA_LIMIT = 10
+MEDIA_BYTES = 16 * 1024 * 1024
 _FIELDS = frozenset(
     {
         "To",
@@ -173,6 +175,11 @@ class TwilioRest:
 
     async def _redirect_media(self, call: Call) -> web.StreamResponse:
         media = self._messages.file(call.account, call.request.match_info["media"])
+        fault = self._carrier.faults.take(
+            TwilioFault.MEDIA_GONE, TwilioFault.MEDIA_ERROR, TwilioFault.MEDIA_ELSEWHERE, to=self._sender_of(media)
+        )
+        if fault is not None:
+            return _media_fault(fault)
         query = (
             f"Expires={self._carrier.clock.now() // 1000 + 14_400}&Signature={media.signature}&Key-Pair-Id=APKAIRUDFXVKPONS3KUA"
         )
@@ -199,7 +206,17 @@ class TwilioRest:
         media = self._messages.media.get(request.match_info["media"])
         if media is None or request.query.get("Signature") != media.signature:
             return web.Response(status=403, text="Access denied")
-        return web.Response(body=media.data, headers={"Content-Type": media.content_type})
+        headers = {"Content-Type": media.content_type}
+        if name := self._carrier.file_names.get(media.content_type):
+            headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        if self._carrier.faults.take(TwilioFault.MEDIA_COMPRESSED, to=self._sender_of(media)):
+            return web.Response(body=gzip.compress(media.data), headers={**headers, "Content-Encoding": "gzip"})
+        if self._carrier.faults.take(TwilioFault.MEDIA_TOO_LARGE, to=self._sender_of(media)):
+            return web.Response(body=media.data.ljust(MEDIA_BYTES + 1, b"\0"), headers=headers)
+        return web.Response(body=media.data, headers=headers)
+
+    def _sender_of(self, media: Media) -> str | None:
+        return self._messages.get(media.account, media.message_sid).from_
 
 
 def error(refusal: TwilioRefusal, retry_after: str | None = None) -> web.Response:
@@ -214,6 +231,14 @@ def error(refusal: TwilioRefusal, retry_after: str | None = None) -> web.Respons
     if refusal.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
     return web.json_response(body, status=refusal.status, headers=headers)
+
+
+def _media_fault(fault: Armed[TwilioFault]) -> web.Response:
+    if fault.kind is TwilioFault.MEDIA_ELSEWHERE:
+        return web.Response(status=307, headers={"Location": "https://media.elsewhere.example/file"})
+    if fault.kind is TwilioFault.MEDIA_GONE:
+        raise TwilioRefusal(404, 20404, "The requested resource was not found")
+    raise TwilioRefusal(500, 20500, "An internal server error has occurred")
 
 
 def _refused_before(fault: Armed[TwilioFault]) -> web.Response:

@@ -101,6 +101,11 @@ const TEXTS = {
     "fault.status_reordered": "Callbacks de status fora de ordem",
     "fault.status_dropped": "Callbacks de status que nunca chegam",
     "fault.webhook_duplicated": "A mensagem do cliente chega duas vezes ao mesmo tempo",
+    "fault.media_404": "O arquivo do cliente não existe mais",
+    "fault.media_500": "Erro do Twilio ao baixar o arquivo do cliente",
+    "fault.media_elsewhere": "O arquivo do cliente redireciona para outro servidor",
+    "fault.media_compressed": "O arquivo do cliente vem comprimido",
+    "fault.media_too_large": "O arquivo do cliente passa de 16 MB",
   },
   en: {
     language: "PT",
@@ -202,6 +207,11 @@ const TEXTS = {
     "fault.status_reordered": "Status callbacks out of order",
     "fault.status_dropped": "Status callbacks that never come",
     "fault.webhook_duplicated": "The customer's message arrives twice at once",
+    "fault.media_404": "The customer's file is gone",
+    "fault.media_500": "Twilio fails when the customer's file is downloaded",
+    "fault.media_elsewhere": "The customer's file redirects to another server",
+    "fault.media_compressed": "The customer's file comes compressed",
+    "fault.media_too_large": "The customer's file is larger than 16 MB",
   },
 };
 
