@@ -2,7 +2,7 @@
 
 Every message has a text of its own and the model is an echo, so that ``eco: a | b`` proves which messages an answer covers. The
 fallback text, or the word that a person was called instead, stands for at least one message: those missing between the echoes
-around it.
+around it. The request to write what could not be heard stands for any number of them, since an echo may name it too.
 """
 
 from collections import Counter
@@ -17,6 +17,8 @@ from wtai.simulator.twilio_messages import Accepted
 _ECHO = "eco: "
 _BETWEEN = " | "
 _FALLBACKS = (apology("pt-BR"), texts("pt-BR").failed)
+_ASKED_TO_WRITE = texts("pt-BR").unheard
+_UNHEARD = "[áudio que não pôde ser ouvido"
 
 
 @dataclass(slots=True)
@@ -54,31 +56,35 @@ def _judge_customer(verdict: Verdict, texts: Sequence[str], bodies: Sequence[str
     seen: set[str] = set()
     passed_over: list[str] = []
     position = apologies = 0
+    asked = False
     for body in bodies:
-        if body in _FALLBACKS:
-            apologies += 1
+        apologies += body in _FALLBACKS
+        asked = asked or body == _ASKED_TO_WRITE
+        if body in (*_FALLBACKS, _ASKED_TO_WRITE):
             continue
         for text in body.removeprefix(_ECHO).split(_BETWEEN):
-            if text not in place or not body.startswith(_ECHO):
+            if text.startswith(_UNHEARD):
+                asked = True
+            elif text not in place or not body.startswith(_ECHO):
                 verdict.strange.append(body)
             elif text in seen:
                 verdict.doubled.append(text)
             elif place[text] < position:
                 verdict.disordered.append(text)
             else:
-                passed_over += _explained(verdict, texts[position : place[text]], apologies)
-                position, apologies = place[text] + 1, 0
+                passed_over += _explained(verdict, texts[position : place[text]], apologies, asked=asked)
+                position, apologies, asked = place[text] + 1, 0, False
             seen.add(text)
-    passed_over += _explained(verdict, texts[position:], apologies)
+    passed_over += _explained(verdict, texts[position:], apologies, asked=asked)
     verdict.lost += [text for text in passed_over if text not in seen]
     verdict.answered += len(seen & place.keys())
 
 
-def _explained(verdict: Verdict, missing: Sequence[str], apologies: int) -> list[str]:
+def _explained(verdict: Verdict, missing: Sequence[str], apologies: int, *, asked: bool) -> list[str]:
     """What ``apologies`` leave unexplained of ``missing``; more of them than there were messages answered one twice."""
     if apologies > len(missing):
         verdict.doubled.append(f"{apologies} fallback texts for {len(missing)} messages")
-    if not apologies:
+    if not apologies and not asked:
         return list(missing)
     verdict.apologized += missing
     return []
