@@ -9,21 +9,18 @@ from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import Any
 
+from evaluation.past import converse, open_conversation
 from evaluation.transcript_case import ROUTER, Recorder, agents, elsewhere, history, limits
 from evaluation.transcript_checks import Observed
 from evaluation.transcript_server import ScriptedServer
 from evaluation.world import LANGUAGE, Line, World, founded, person
-from wtai.ai import store as results
 from wtai.ai.agent import Agent
-from wtai.ai.llm import Assistant, Message, User, messages_to_json
 from wtai.ai.router import router
 from wtai.ai.specialists import DEFAULT, Roster, Specialists
 from wtai.ai.texts import apology
 from wtai.app import Given, Running, running
-from wtai.clock import DAY, SystemClock
-from wtai.conversation import lifecycle
+from wtai.clock import SystemClock
 from wtai.conversation import store as conversations
-from wtai.conversation.model import Inbound, Kind, State
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
 from wtai.ids import public_id
@@ -93,7 +90,8 @@ async def replay_through_program(case: Json, api: str, server: ScriptedServer, b
     recorder = Recorder(
         {key: value for key, value in case.get("context", {}).items() if key.endswith("_id")}, case.get("tool_behaviours", {})
     )
-    given = Given(clock=clock, specialists=CaseSpecialists(roster(case, recorder)), limits=limits(case))
+    own = CaseSpecialists(roster(case, recorder))
+    given = Given(clock=clock, specialists=lambda _: own, limits=limits(case))
     # The case's people come second in every table, so that a number taken from the wrong place is seen.
     async with founded(owners=2, clock=clock, sections=sections) as world, _at_work(world, given) as program:
         line = world.lines[1]
@@ -154,64 +152,19 @@ async def _write(world: World, line: Line, said: Json, sids: dict[str, str]) -> 
 
 def somebody_else(tx: OwnerTx, line: Line, *, now: int) -> None:
     """Another person of the same owner."""
-    _open(tx, line, person(2), now)
+    open_conversation(tx, line, person(2), now=now)
 
 
 def begin(tx: OwnerTx, line: Line, case: Json, *, now: int) -> dict[str, int]:
     """The person, with what the case says was before; returns their numbers."""
-    conversation = _open(tx, line, _PERSON, now)
+    conversation = open_conversation(tx, line, _PERSON, now=now)
     agent = case.get("sticky_agent") or case.get("start_agent", ROUTER)
     if agent != ROUTER:
         conversations.set_feature(tx, conversation.id, agent)
     before = history(case)
     if before:
-        through = _remember(tx, conversation.id, line, before, agent, now)
-        conversations.mark_answered(tx, conversation.id, through)
-        moved = lifecycle.move(tx, conversation, State.PROGRESS, actor="agent", reason="turn started", now=now)
-        lifecycle.move(tx, moved, State.WAITING_USER, actor="agent", reason="answered", idle_at=now + DAY, now=now)
+        converse(tx, line, conversation, before, agent, now=now)
     return {"user_id": conversation.user_id, "conversation_id": conversation.id}
-
-
-def _open(tx: OwnerTx, line: Line, address: str, now: int) -> Any:
-    user_id = conversations.insert_user(tx, "Cliente", now=now)
-    conversations.insert_address(tx, user_id, "whatsapp", address)
-    return conversations.insert_conversation(tx, user_id, _inbound(line, address, ""), expires_at=now + DAY, now=now)
-
-
-def _inbound(line: Line, address: str, text: str) -> Inbound:
-    return Inbound("whatsapp", public_id("SM"), line.number, address, (address,), (), Kind.TEXT, text)
-
-
-def _remember(tx: OwnerTx, conversation_id: int, line: Line, before: list[Message], agent: str, now: int) -> int:
-    """Keep earlier messages as the program would have, tool exchanges with the answer they led to; returns the last one's id."""
-    through, exchange = 0, list[Message]()
-    for said in before:
-        match said:
-            case User(text):
-                inbound = _inbound(line, _PERSON, text)
-                through = conversations.insert_inbound(tx, conversation_id, inbound, None, now=now) or through
-            case Assistant(text, ()):
-                done = results.AiResult(agent, results.ANSWERED, "", "", exchange=messages_to_json(tuple(exchange)))
-                _insert_answer(tx, conversation_id, text, results.insert_result(tx, conversation_id, through, done, now=now), now)
-                exchange = []
-            case _:
-                exchange.append(said)
-    return through
-
-
-def _insert_answer(tx: OwnerTx, conversation_id: int, text: str, result_id: int | None, now: int) -> None:
-    tx.run(
-        """
-        INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, status, body, ai_result_id, created_at,
-            updated_at)
-        VALUES (:owner, :public_id, :conversation_id, 'outbound', 'agent', 'delivered', :body, :result_id, :now, :now)
-        """,
-        public_id=public_id("msg"),
-        conversation_id=conversation_id,
-        body=text,
-        result_id=result_id,
-        now=now,
-    )
 
 
 def _observed(case: Json, server: ScriptedServer, recorder: Recorder, world: World, line: Line, seconds: float) -> Observed:
