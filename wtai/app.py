@@ -22,13 +22,17 @@ from wtai.ai.thinking import Thinker
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
+from wtai.ai.transcription import Transcription
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
+from wtai.channels.media import FORGO, Attachments
+from wtai.channels.media_files import MediaFiles
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
+from wtai.channels.twilio.media import MediaDownload
 from wtai.channels.typing import TypingIndicator
 from wtai.clock import Clock, SystemClock
-from wtai.conversation.inbox import TURN
+from wtai.conversation.inbox import FETCH, TRANSCRIBE, TURN
 from wtai.conversation.outbox import SEND
 from wtai.conversation.reminders import REMIND, Reminders
 from wtai.conversation.timeouts import TIMEOUTS, Timeouts
@@ -50,6 +54,9 @@ from wtai.web.webhooks import Webhooks
 log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
+
+_AFTER_DEATH = {TURN: APOLOGIZE, FETCH: FORGO, TRANSCRIBE: FORGO}
+"""Which kind of job takes over from a dead one."""
 
 _SEND_ATTEMPTS = 20
 """Throttled sends wait for hours rather than fail: Twilio's own queue holds messages for four."""
@@ -186,9 +193,10 @@ async def _work(
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
+            **await stack.enter_async_context(_media(settings, database, accounts, llm, clock)),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
-        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death={TURN: APOLOGIZE})
+        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH)
         worker = Worker(
             queue,
             kinds,
@@ -204,6 +212,28 @@ async def _work(
                     yield
             finally:
                 worker.stop()
+
+
+@asynccontextmanager
+async def _media(
+    settings: Settings, database: Database, accounts: Accounts, llm: OpenAiLlm, clock: Clock
+) -> AsyncIterator[dict[str, JobKind]]:
+    """The jobs that fetch attachments and have voice messages heard."""
+    files = MediaFiles(settings.media.directory)
+    await asyncio.to_thread(files.prepare)
+    download = MediaDownload(base_url=settings.twilio.base_url, media_hosts=settings.twilio.media_hosts)
+    downloads = {"whatsapp": download, "sms": download}
+    transcription = Transcription(llm.upload, model=settings.openai.transcription_model)
+    attachments = Attachments(database, accounts, downloads, files, transcription.text, clock, base=preferences(settings))
+    tries = settings.worker.max_attempts
+    try:
+        yield {
+            FETCH: JobKind(attachments.handle, tries),
+            TRANSCRIBE: JobKind(attachments.handle, tries),
+            FORGO: JobKind(attachments.forgo, tries),
+        }
+    finally:
+        await download.close()
 
 
 def _listen(settings: Settings) -> socket.socket:
