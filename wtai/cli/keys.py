@@ -55,7 +55,7 @@ def rotate(options: SharedOptions) -> None:
         found = with_database(settings, lambda database: database.system_read(inventory, sealer))
         if found.broken:
             raise WtaiError(
-                f"{len(found.broken)} sealed values do not open (`wtai keys check` lists them): mend that first; nothing is changed"
+                f"{len(found.broken)} sealed values do not open, see `wtai keys check`: mend that first; nothing was changed"
             )
         current = sealer.key_ids[0]
         if all(key == current for _, key in found.counts):

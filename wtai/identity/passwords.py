@@ -17,23 +17,24 @@ from wtai.settings import Security
 MIN_CHARACTERS: Final = 10
 MAX_BYTES: Final = 1_024
 
+_MIN_DISTINCT: Final = 4  # characters that differ
 _AT_ONCE: Final = 2  # each takes 64 MiB by default
 _MAX_WAITING: Final = 64
 
 COMMON: Final = frozenset(
     """
-    0123456789 01234567890 1029384756 1111111111 11111111111 111222333444 1122334455 112233445566 1212121212 123123123123
-    1234512345 123456123456 1234567890 12345678900 12345678901 123456789012 123456789123 1234567891 12345678910 123456789a
-    123456789q 1234qwerasdf 123qweasdzxc 147258369 1472583690 1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx3edc 9876543210 a123456789
-    abc123456789 abcd123456 abcd1234567890 abcdefghij admin12345 admin123456 administrador administrator alexander123 asdfghjkl123
-    asdfghjkl1 bemvindo123 brasil1234 brasil12345 changeme123 changeme1234 charlie123 computer123 corinthians flamengo123
-    football123 iloveyou12 iloveyou123 internet123 jesuscristo jesuscristo1 letmein123 letmein1234 liverpool1 manchester
-    minhasenha minhasenha1 minhasenha123 mudar12345 mudarsenha palmeiras123 p4ssw0rd123 p@ssw0rd123 p@ssword123 passw0rd123
-    passw0rd1234 password01 password10 password11 password12 password123 password1234 password12345 password123456 password123!
-    princess123 q1w2e3r4t5 q1w2e3r4t5y6 qazwsxedcrfv qwer123456 qwerty1234 qwerty12345 qwerty123456 qwertyuiop qwertyuiop1
-    qwertyuiop123 root123456 saopaulo123 senha12345 senha123456 senha1234567 senha@1234 senha@12345 senhasenha secret1234
-    starwars123 sunshine123 superman123 teste12345 teste123456 test123456 trustno1234 welcome123 welcome1234 whatsapp123
-    whatsapp1234 zaq12wsxcde3 zxcvbnm123 zxcvbnm1234 zxcvbnm12345
+    0123456789 01234567890 1029384756 111222333444 1122334455 112233445566 1234512345 123456123456 1234567890 12345678900
+    12345678901 123456789012 123456789123 1234567891 12345678910 123456789a 123456789q 1234qwerasdf 123qweasdzxc 1472583690
+    1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx3edc 9876543210 a123456789 abc123456789 abcd123456 abcd1234567890 abcdefghij admin12345
+    admin123456 administrador administrator alexander123 asdfghjkl123 asdfghjkl1 bemvindo123 brasil1234 brasil12345
+    changeme123 changeme1234 charlie123 computer123 corinthians flamengo123 football123 iloveyou12 iloveyou123 internet123
+    jesuscristo jesuscristo1 letmein123 letmein1234 liverpool1 manchester minhasenha minhasenha1 minhasenha123 mudar12345
+    mudarsenha palmeiras123 p4ssw0rd123 p@ssw0rd123 p@ssword123 passw0rd123 passw0rd1234 password01 password10 password11
+    password12 password123 password1234 password12345 password123456 password123! princess123 q1w2e3r4t5 q1w2e3r4t5y6
+    qazwsxedcrfv qwer123456 qwerty1234 qwerty12345 qwerty123456 qwertyuiop qwertyuiop1 qwertyuiop123 root123456 saopaulo123
+    senha12345 senha123456 senha1234567 senha@1234 senha@12345 senhasenha secret1234 starwars123 sunshine123 superman123
+    teste12345 teste123456 test123456 trustno1234 welcome123 welcome1234 whatsapp123 whatsapp1234 zaq12wsxcde3 zxcvbnm123
+    zxcvbnm1234 zxcvbnm12345
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 """Of the passwords that leak most, those long enough to pass otherwise; kept in lower case."""
@@ -65,7 +66,7 @@ def check_password(password: str, known: Collection[str] = ()) -> None:
         raise WeakPassword("a password is made of printable characters")
     plain = password.casefold()
     parts = {part for text in known for part in (text.casefold(), text.casefold().partition("@")[0])}
-    if plain in COMMON or len(set(plain)) < 4 or plain in parts:
+    if plain in COMMON or len(set(plain)) < _MIN_DISTINCT or plain in parts:
         raise WeakPassword("this password is among the first that anybody would try; take another")
 
 
