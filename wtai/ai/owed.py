@@ -7,6 +7,8 @@ from wtai.ai.features_store import Feature, features
 from wtai.ai.llm import Message as Said
 from wtai.ai.tools.http_store import HttpTool, http_tools
 from wtai.conversation import store as conversations
+from wtai.conversation.media import answerable
+from wtai.conversation.media_store import attached
 from wtai.conversation.model import Conversation, Message, State
 from wtai.db.tx import OwnerTx
 from wtai.identity.preferences import Preferences
@@ -40,12 +42,12 @@ class Owed:
         return self.conversation.answered_through
 
 
-def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | None:
-    """What the conversation is owed; None if that is nothing."""
+def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
+    """What the conversation is owed at ``now`` (ms); None if that is nothing, or waits for an attachment."""
     conversation = conversations.conversation(tx, conversation_id)
     if conversation is None or conversation.state not in TAKES_TURNS:
         return None
-    messages = conversations.unanswered(tx, conversation)
+    messages = answerable(conversations.unanswered(tx, conversation), now=now)
     if not messages:
         return None
     count = store.count_turns(tx, conversation_id)
@@ -64,7 +66,7 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | No
 
 def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, ...]:
     after = store.through_of_turn(tx, conversation.id, skip)
-    messages = store.messages_after(tx, conversation.id, after)
+    messages = attached(tx, conversation.id, store.messages_after(tx, conversation.id, after))
     steps = conversations.steps_of_people(tx, conversation.id)
     if skip:  # what happened before the window opens stays outside it
         steps = [step for step in steps if messages and step[0] >= messages[0].created_at]

@@ -91,7 +91,7 @@ class Turns:
 
     async def _read(self, job: Job) -> Owed | None:
         conversation_id = job.argument("conversation_id")
-        owed = await self._database.read(job.owner_id, read_owed, conversation_id, self._base)
+        owed = await self._database.read(job.owner_id, read_owed, conversation_id, self._base, now=self._clock.now())
         if owed is not None and owed.conversation.state is State.PENDING:
             owed = await self._database.write(job.owner_id, _begin, conversation_id, self._base, now=self._clock.now())
         return owed
@@ -145,10 +145,10 @@ def _without_model(owed: Owed, step: Step) -> Answer | None:
 
 
 def _begin(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
-    owed = read_owed(tx, conversation_id, base)
+    owed = read_owed(tx, conversation_id, base, now=now)
     if owed is not None and owed.conversation.state is State.PENDING:
         lifecycle.move(tx, owed.conversation, State.PROGRESS, actor="agent", reason="turn started", now=now)
-        owed = read_owed(tx, conversation_id, base)
+        owed = read_owed(tx, conversation_id, base, now=now)
     return owed
 
 
