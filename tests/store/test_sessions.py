@@ -57,7 +57,16 @@ async def test_the_right_password_gives_the_user_its_own_owner_and_role(house: H
 
 @pytest.mark.parametrize(
     ("email", "password"),
-    [(ADMIN, "wrong password"), (ADMIN, ""), ("nobody@x.example", PASSWORD), ("", ""), (ADMIN, "\ud800" * 20)],
+    [
+        (ADMIN, "wrong password"),
+        (ADMIN, ""),
+        ("nobody@x.example", PASSWORD),
+        ("", ""),
+        ("\ud800@x.example", PASSWORD),
+        ("a\x00@x.example", PASSWORD),
+        ("x" * 1_000_000, PASSWORD),
+        (ADMIN, "\ud800" * 20),
+    ],
 )
 async def test_whatever_is_wrong_the_answer_is_the_same(house: House, email: str, password: str) -> None:
     with pytest.raises(LoginRefused, match=r"^e-mail address or password are wrong$"):
