@@ -11,6 +11,9 @@ from wtai.conversation.media import answerable
 from wtai.conversation.media_store import attached
 from wtai.conversation.model import Conversation, Message, State
 from wtai.db.tx import OwnerTx
+from wtai.identity import quota
+from wtai.identity.plans import PlanLimits, within_plan
+from wtai.identity.plans_store import limits_of
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import owner, preferences
 
@@ -28,8 +31,10 @@ class Owed:
     failed_before: int
     locale: str
     chosen: Preferences
+    limits: PlanLimits
     features: tuple[Feature, ...]
     http_tools: tuple[HttpTool, ...]
+    out_of_quota: bool
 
     @property
     def through(self) -> int:
@@ -51,6 +56,7 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int)
     if not messages:
         return None
     count = store.count_turns(tx, conversation_id)
+    limits = limits_of(tx)
     return Owed(
         conversation,
         tuple(messages),
@@ -58,9 +64,11 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int)
         count + 1,
         store.failed_turns(tx, conversation_id),
         owner(tx).locale,
-        preferences(tx, base),
+        within_plan(preferences(tx, base), limits),
+        limits,
         features(tx),
         http_tools(tx),
+        quota.reached_quota(tx, conversation.user_id, limits, now=now) is not None,
     )
 
 

@@ -16,7 +16,7 @@ from wtai.ai.metering import Meter, MeteredLlm
 from wtai.ai.owed import Owed
 from wtai.ai.pictures import pictures
 from wtai.ai.router import Route, route
-from wtai.ai.specialists import Roster, Specialists, prompt_id
+from wtai.ai.specialists import Roster, Specialists, in_plan, prompt_id
 from wtai.ai.store import HANDED_OVER, NO_BUDGET, AiResult
 from wtai.ai.texts import apology
 from wtai.ai.toolbox import Bounds, Call, Toolbox
@@ -82,7 +82,7 @@ class Thinker:
 
         Retry while the model is unavailable or has no key yet.
         """
-        roster = self._specialists.of(owed.locale, owed.features, self._http_tools.of(owed.http_tools))
+        roster = self._specialists.of(owed.locale, in_plan(owed.features, owed.limits), self._http_tools.of(owed.http_tools))
         now = self._clock.now()
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
