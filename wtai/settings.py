@@ -159,8 +159,13 @@ class OpenAi(Section):
     model: Name = Field("gpt-5.4-mini", description="Model of the specialists.")
     router_model: Name = Field("gpt-5.4-nano", description="Model that picks the specialist.")
     small_model: Name = Field("gpt-5.4-nano", description="Cheaper model for what a budget leaves too little for.")
+    embedder: Literal["openai", "hashed"] = Field(
+        "openai", description="What turns memories into vectors: the model below, or hashed, which needs none and knows less."
+    )
     embedding_model: Name = Field("text-embedding-3-small", description="Model that turns memories into vectors.")
-    embedding_dimensions: int = Field(1536, ge=8, le=4096, description="Length of those vectors.")
+    embedding_dimensions: int = Field(
+        512, ge=8, le=4096, description="Length of those vectors; after a change, `wtai memory reembed`."
+    )
     transcription_model: Name = Field("gpt-transcribe", description="Model that writes down voice messages.")
     timeout_seconds: Seconds = Field(60, description="Seconds that one call to a model may take.")
 

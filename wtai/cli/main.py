@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "plan": Entry("wtai.cli.plans:plan", "Show and set plans, and who is on which."),
     "feature": Entry("wtai.cli.features:feature", "Show and set what an owner's AI may do."),
     "keys": Entry("wtai.cli.keys:keys", "Check and rotate the keys that seal credentials."),
+    "memory": Entry("wtai.cli.memory:memory", "Make memories findable again after a change of the embedding model."),
     "jobs": Entry("wtai.cli.queue:jobs", "List, retry and discard jobs."),
     "db": Entry("wtai.cli.database:db", "Migrate the database and show its state."),
     "trigger": Entry("wtai.cli.trigger:trigger", "Send a signed webhook to a running wtai."),
