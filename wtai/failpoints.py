@@ -36,6 +36,8 @@ NAMES = (
     "sweep.after_commit",
     "migration.before_commit",
     "migration.after_commit",
+    "backup.before_commit",
+    "backup.after_commit",
 )
 ACTIONS = ("kill", "raise", "hang", "cancel")
 

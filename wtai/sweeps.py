@@ -6,11 +6,12 @@ from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from wtai.clock import SECOND, Clock
+from wtai.clock import MINUTE, SECOND, Clock
 from wtai.conversation.timeouts import TIMEOUTS
 from wtai.db.tx import PLATFORM, Database
 from wtai.errors import StorageUnavailable
 from wtai.jobs.store import BACKGROUND, enqueue
+from wtai.privacy.backups import BACKUP
 
 SWEEPS: Final = ((TIMEOUTS, 30 * SECOND),)
 """Kinds of jobs and how often each is enqueued (ms)."""
