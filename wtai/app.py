@@ -42,6 +42,8 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
 from wtai.egress import Egress
 from wtai.errors import EnvironmentProblem
+from wtai.events import DELIVER, job_died
+from wtai.hooks.delivery import Deliveries
 from wtai.identity.preferences import Preferences
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
@@ -193,10 +195,11 @@ async def _work(
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
+            DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **await stack.enter_async_context(_media(settings, database, accounts, llm, clock)),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
-        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH)
+        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH, on_death=job_died)
         worker = Worker(
             queue,
             kinds,

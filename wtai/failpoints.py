@@ -32,6 +32,9 @@ NAMES = (
     "send.after_commit",
     "status.before_commit",
     "status.after_commit",
+    "hook.before_call",
+    "hook.after_call",
+    "hook.after_commit",
     "migration.before_commit",
     "migration.after_commit",
 )

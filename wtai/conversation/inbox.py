@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from wtai.clock import MINUTE
-from wtai.conversation import lifecycle, optout, store
+from wtai.conversation import events, lifecycle, optout, store
 from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after
 from wtai.conversation.model import Conversation, Inbound, State
 from wtai.db.tx import OwnerTx
@@ -55,6 +55,7 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> 
         store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
         if conversation.state is not State.HANDOFF:
             owe_turn(tx, conversation, quiet_ms=quiet_after(inbound, chosen.burst_quiet_ms), now=now)
+    events.message_received(tx, message_id, now=now)
     failpoint("ack.before_commit")
     return Received(True, message_id, conversation.id)
 
@@ -118,6 +119,7 @@ def _person(tx: OwnerTx, inbound: Inbound, now: int) -> int:
 def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Conversation:
     conversation = store.insert_conversation(tx, user_id, inbound, expires_at=now + chosen.expire_minutes * MINUTE, now=now)
     store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason="first message", now=now)
+    events.conversation_opened(tx, conversation, now=now)
     return conversation
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wtai.conversation import store
+from wtai.conversation import events, store
 from wtai.conversation.model import Conversation, State
 from wtai.db.tx import OwnerTx
 from wtai.errors import InvalidTransition, StaleVersion
@@ -37,4 +37,5 @@ def move(
     moved = store.conversation(tx, conversation.id)
     if moved is None:
         raise StaleVersion(f"conversation {conversation.public_id} is gone")
+    events.conversation_moved(tx, conversation.state, moved, actor=actor, reason=reason, now=now)
     return moved
