@@ -110,7 +110,8 @@ def thinker(settings: Settings, database: Database, llm: Llm, http_tools: HttpTo
     prices = Prices.of(settings.prices)
     meter = Meter(database, llm, prices, given.clock, model=settings.openai.model, small_model=small_model)
     specialists = given.specialists(Specialists((current_time(), call_person()), router_model=router_model))
-    return Thinker(database, meter, specialists, http_tools, given.clock, given.limits)
+    media = settings.media.directory
+    return Thinker(database, meter, specialists, http_tools, given.clock, given.limits, media=media)
 
 
 async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:

@@ -32,6 +32,8 @@ NAMES = (
     "send.after_commit",
     "status.before_commit",
     "status.after_commit",
+    "sweep.before_commit",
+    "sweep.after_commit",
     "hook.before_call",
     "hook.after_call",
     "hook.after_commit",

@@ -13,10 +13,15 @@ import pytest
 from tests.program import World, open_world, person
 from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.texts import apology
+from wtai.app import Running
+from wtai.conversation.texts import texts
+from wtai.identity.plans import PlanLimits
+from wtai.identity.plans_store import create_plan, subscribe
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import choose
 
 ANA, BIA = person(1), person(2)
+PT = texts("pt-BR")
 ALL = ("general", "finance", "relationship")
 DOWN = {"status": 500, "body": {"error": {"message": "down"}}}
 
@@ -229,6 +234,39 @@ async def test_a_budget_that_is_used_up_calls_a_person_and_keeps_taking_messages
     assert world.model.requests.maxlen
     assert not world.model.requests
     assert world.value("SELECT handoff_reason FROM conversations") == "budget reached: month"
+
+
+async def subscribed(program: Running, world: World, limits: PlanLimits) -> None:
+    plan = await program.database.system_write(create_plan, "small", limits, now=0)
+    await program.database.write(world.line.owner_id, subscribe, plan, now=0)
+
+
+@pytest.mark.parametrize(
+    ("at_limit", "state", "said"),
+    [("handoff", "HANDOFF", PT.handoff), ("stop", "WAITING_USER", PT.at_limit), ("allow", "WAITING_USER", "Dois.")],
+)
+async def test_what_happens_at_a_plans_limit_is_the_plans_choice(world: World, at_limit: str, state: str, said: str) -> None:
+    async with world.running() as program:
+        await subscribed(program, world, PlanLimits(messages_per_month=1, at_limit=at_limit))
+        assert await say(world, "meu saldo", picks("finance"), says("Um.")) == "Um."
+        assert await say(world, "e agora?", says("Dois.")) == said
+    assert world.value("SELECT state FROM conversations") == state
+
+
+async def test_a_plan_has_the_specialists_it_has(world: World) -> None:
+    async with world.running() as program:
+        await subscribed(program, world, PlanLimits(features=("general",)))
+        await say(world, "meu saldo", says("Não cuido disso."))
+    (request,) = world.model.requests
+    assert isinstance(request, dict)
+    assert {tool["function"]["name"] for tool in request["tools"]}.isdisjoint({"get_balance", "transfer_to_finance"})
+
+
+async def test_a_plans_money_is_a_ceiling_whatever_the_owner_chose(world: World) -> None:
+    async with world.running() as program:
+        await subscribed(program, world, PlanLimits(cost_usd_per_month=Decimal("0.000001")))
+        assert await say(world, "meu saldo") == PT.handoff
+    assert not world.model.requests
 
 
 async def test_owners_who_speak_other_languages_have_specialists_who_do(world: World) -> None:

@@ -7,8 +7,13 @@ from wtai.ai.features_store import Feature, features
 from wtai.ai.llm import Message as Said
 from wtai.ai.tools.http_store import HttpTool, http_tools
 from wtai.conversation import store as conversations
+from wtai.conversation.media import answerable
+from wtai.conversation.media_store import attached
 from wtai.conversation.model import Conversation, Message, State
 from wtai.db.tx import OwnerTx
+from wtai.identity import quota
+from wtai.identity.plans import PlanLimits, within_plan
+from wtai.identity.plans_store import limits_of
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import owner, preferences
 
@@ -26,8 +31,10 @@ class Owed:
     failed_before: int
     locale: str
     chosen: Preferences
+    limits: PlanLimits
     features: tuple[Feature, ...]
     http_tools: tuple[HttpTool, ...]
+    out_of_quota: bool
 
     @property
     def through(self) -> int:
@@ -40,15 +47,16 @@ class Owed:
         return self.conversation.answered_through
 
 
-def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | None:
-    """What the conversation is owed; None if that is nothing."""
+def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
+    """What the conversation is owed at ``now`` (ms); None if that is nothing, or waits for an attachment."""
     conversation = conversations.conversation(tx, conversation_id)
     if conversation is None or conversation.state not in TAKES_TURNS:
         return None
-    messages = conversations.unanswered(tx, conversation)
+    messages = answerable(conversations.unanswered(tx, conversation), now=now)
     if not messages:
         return None
     count = store.count_turns(tx, conversation_id)
+    limits = limits_of(tx)
     return Owed(
         conversation,
         tuple(messages),
@@ -56,15 +64,17 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences) -> Owed | No
         count + 1,
         store.failed_turns(tx, conversation_id),
         owner(tx).locale,
-        preferences(tx, base),
+        within_plan(preferences(tx, base), limits),
+        limits,
         features(tx),
         http_tools(tx),
+        quota.reached_quota(tx, conversation.user_id, limits, now=now) is not None,
     )
 
 
 def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, ...]:
     after = store.through_of_turn(tx, conversation.id, skip)
-    messages = store.messages_after(tx, conversation.id, after)
+    messages = attached(tx, conversation.id, store.messages_after(tx, conversation.id, after))
     steps = conversations.steps_of_people(tx, conversation.id)
     if skip:  # what happened before the window opens stays outside it
         steps = [step for step in steps if messages and step[0] >= messages[0].created_at]

@@ -20,6 +20,8 @@ MICROS = 1_000_000
 LEAST_OUTPUT_TOKENS = 256
 """A call is not cut below this to fit a budget: less is no answer."""
 
+_IMAGE_TOKENS = 12_000
+"""A picture has at most 10,000 patches, which the models of this generation count 1.2 times (OpenAI's guide to images)."""
 _FRAME_TOKENS = 16
 """What the server puts around a message, a tool call or a tool: 3 to 8 tokens with OpenAI's models."""
 _OPENING_TOKENS = 64
@@ -121,8 +123,10 @@ def most_prompt_tokens(request: LlmRequest) -> int:
 
 def _message_tokens(message: Message) -> int:
     match message:
-        case System() | User():
+        case System():
             return _FRAME_TOKENS + _bytes(message.text)
+        case User():
+            return _FRAME_TOKENS + _bytes(message.text) + _IMAGE_TOKENS * len(message.images)
         case ToolResult():
             return _FRAME_TOKENS + _bytes(message.text) + _bytes(message.call_id)
         case Assistant():

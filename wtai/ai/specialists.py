@@ -17,6 +17,7 @@ from wtai.ai.tools.finance import FinanceConfig, finance_tools
 from wtai.ai.tools.relationship import RelationshipConfig, relationship_tools
 from wtai.ai.tools.tool import AnyTool
 from wtai.errors import WtaiError
+from wtai.identity.plans import PlanLimits, allowed_features
 
 DEFAULT: Final = "general"
 
@@ -113,6 +114,13 @@ def checked(name: str, config: str) -> FeatureConfig:
     except ValidationError as exc:
         places = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'config'}: {error['msg']}" for error in exc.errors())
         raise WrongFeature(f"feature {name}: {places}") from exc
+
+
+def in_plan(features: tuple[Feature, ...], limits: PlanLimits) -> tuple[Feature, ...]:
+    """``features`` with those switched off that the owner's plan does not have."""
+    has = allowed_features(limits, [*FAMILIES, *(feature.name for feature in features)])
+    lacking = [name for name in FAMILIES if name not in has]
+    return (*(feature for feature in features if feature.name in has), *(Feature(name, False, "{}") for name in lacking))
 
 
 def prompt_id(agent: Agent) -> str:

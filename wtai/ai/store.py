@@ -8,8 +8,8 @@ from wtai.db.tx import OwnerTx
 from wtai.ids import public_id
 
 ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED = "answered", "closed", "asked", "handed_over", "interrupted"
-NO_BUDGET = "no_budget"
-SETTLED = frozenset({ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED, NO_BUDGET})
+NO_BUDGET, NO_QUOTA = "no_budget", "no_quota"
+SETTLED = frozenset({ANSWERED, CLOSED, ASKED, HANDED_OVER, INTERRUPTED, NO_BUDGET, NO_QUOTA})
 """Outcomes that say nothing against the AI; every other one is the reason of a failure."""
 
 

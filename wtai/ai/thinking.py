@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -13,8 +14,9 @@ from wtai.ai.llm import Llm, User, messages_to_json
 from wtai.ai.loop import Ending, Limits, Outcome, run
 from wtai.ai.metering import Meter, MeteredLlm
 from wtai.ai.owed import Owed
+from wtai.ai.pictures import pictures
 from wtai.ai.router import Route, route
-from wtai.ai.specialists import Roster, Specialists, prompt_id
+from wtai.ai.specialists import Roster, Specialists, in_plan, prompt_id
 from wtai.ai.store import HANDED_OVER, NO_BUDGET, AiResult
 from wtai.ai.texts import apology
 from wtai.ai.toolbox import Bounds, Call, Toolbox
@@ -53,7 +55,7 @@ class Answer:
 
 
 class Thinker:
-    """Answers with an owner's specialists."""
+    """Answers with an owner's specialists. ``media`` is the directory of what people sent."""
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class Thinker:
         http_tools: HttpTools,
         clock: Clock,
         limits: Limits,
+        *,
+        media: Path,
     ) -> None:
         self._database = database
         self._meter = meter
@@ -70,6 +74,7 @@ class Thinker:
         self._specialists = specialists
         self._clock = clock
         self._limits = limits
+        self._media = media
 
     async def answer(self, owner_id: int, owed: Owed, step: Step) -> Answer:
         """What the model says; the fallback text where it has none or refuses, and a person after too many of those, or where a
@@ -77,11 +82,12 @@ class Thinker:
 
         Retry while the model is unavailable or has no key yet.
         """
-        roster = self._specialists.of(owed.locale, owed.features, self._http_tools.of(owed.http_tools))
+        roster = self._specialists.of(owed.locale, in_plan(owed.features, owed.limits), self._http_tools.of(owed.http_tools))
         now = self._clock.now()
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
-        users = [User(context.note(now, owed.chosen.time_zone)), User(context.thought(owed.messages))]
+        shown = await pictures(self._media, owed.messages)
+        users = [User(context.note(now, owed.chosen.time_zone)), User(context.thought(owed.messages), images=shown)]
         await pass_failpoint("turn.before_model")
         started = self._clock.monotonic()
         routing = self._metered(owner_id, owed, "router")

@@ -12,7 +12,7 @@ from wtai.ai import context, store, toolbox_store
 from wtai.ai.llm import Assistant, User
 from wtai.ai.owed import TAKES_TURNS, Owed, read_owed
 from wtai.ai.specialists import DEFAULT
-from wtai.ai.store import ASKED, CLOSED, HANDED_OVER, INTERRUPTED, AiResult
+from wtai.ai.store import ASKED, CLOSED, HANDED_OVER, INTERRUPTED, NO_QUOTA, AiResult
 from wtai.ai.texts import apology
 from wtai.ai.thinking import Answer, Thinker
 from wtai.clock import MINUTE, Clock
@@ -26,6 +26,7 @@ from wtai.conversation.whatsapp import split, to_whatsapp
 from wtai.db.tx import Database, OwnerTx
 from wtai.errors import StaleVersion, WtaiError
 from wtai.failpoints import failpoint, pass_failpoint
+from wtai.identity import quota
 from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import GAVE_UP, Job
 
@@ -63,7 +64,7 @@ class Turns:
             if owed is None:
                 return
             step = _step(owed)
-            answer = _without_model(owed, step)
+            answer = _without_model(owed, step) or await self._out_of_quota(job, owed)
             if answer is None:
                 async with self._typing(job, owed):
                     answer = await self._thinker.answer(job.owner_id, owed, step)
@@ -91,10 +92,25 @@ class Turns:
 
     async def _read(self, job: Job) -> Owed | None:
         conversation_id = job.argument("conversation_id")
-        owed = await self._database.read(job.owner_id, read_owed, conversation_id, self._base)
+        owed = await self._database.read(job.owner_id, read_owed, conversation_id, self._base, now=self._clock.now())
         if owed is not None and owed.conversation.state is State.PENDING:
             owed = await self._database.write(job.owner_id, _begin, conversation_id, self._base, now=self._clock.now())
         return owed
+
+    async def _out_of_quota(self, job: Job, owed: Owed) -> Answer | None:
+        """What the owner's plan wants done where it leaves no answer; None where it does."""
+        if not owed.out_of_quota:
+            return None
+        user_id = owed.conversation.user_id
+        verdict = await self._database.write(job.owner_id, quota.check, user_id, now=self._clock.now())
+        if verdict.allowed or verdict.reached is None:
+            return None
+        if verdict.first:
+            log.warning("quota.reached", owner=job.owner_id, quota=verdict.reached.quota)
+        result, reason = AiResult(owed.conversation.feature or DEFAULT, NO_QUOTA, "", ""), f"quota: {verdict.reached.quota}"
+        if verdict.at_limit == "handoff":
+            return Answer(result, "", State.HANDOFF, reason)
+        return Answer(result, texts(owed.locale).at_limit, reason=reason)
 
     @asynccontextmanager
     async def _typing(self, job: Job, owed: Owed) -> AsyncIterator[None]:
@@ -145,10 +161,10 @@ def _without_model(owed: Owed, step: Step) -> Answer | None:
 
 
 def _begin(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
-    owed = read_owed(tx, conversation_id, base)
+    owed = read_owed(tx, conversation_id, base, now=now)
     if owed is not None and owed.conversation.state is State.PENDING:
         lifecycle.move(tx, owed.conversation, State.PROGRESS, actor="agent", reason="turn started", now=now)
-        owed = read_owed(tx, conversation_id, base)
+        owed = read_owed(tx, conversation_id, base, now=now)
     return owed
 
 

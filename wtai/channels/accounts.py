@@ -9,6 +9,7 @@ from wtai.channels.channel import Account
 from wtai.clock import Clock
 from wtai.db.tx import Database, OwnerTx
 from wtai.errors import NotFound
+from wtai.identity.quota import require_room_for_number
 from wtai.secrets import Sealer
 
 TOKEN_FIELD = "twilio_accounts.tokens"  # noqa: S105 - the name of a column
@@ -59,9 +60,16 @@ class Accounts:
 
 
 def connect(tx: OwnerTx, sealer: Sealer, account_sid: str, tokens: list[str], addresses: list[str], *, now: int) -> None:
-    """Connect an account and its addresses to the owner, or replace its tokens. NotFound if another owner has an address."""
+    """Connect an account and its addresses to the owner, or replace its tokens.
+
+    NotFound if another owner has an address; QuotaReached if the owner's plan has no room for another.
+    """
     sealed = json.dumps([sealer.seal(tx.owner_id, TOKEN_FIELD, token) for token in tokens])
     store.put_account(tx, account_sid, sealed, now=now)
+    connected = set(store.numbers(tx))
     for address in addresses:
+        if (account_sid, address) not in connected:
+            require_room_for_number(tx, len(connected))
+            connected.add((account_sid, address))
         if not store.put_number(tx, account_sid, address):
             raise NotFound(f"{address} is connected to another owner with this account")

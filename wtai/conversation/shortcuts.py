@@ -56,11 +56,12 @@ def step(
 ) -> Step:
     """``messages`` are unanswered, ``before`` is what was said last, ``turn_number`` counts from 1.
 
-    Only the person's own words count: what carries media, or was forwarded, goes to the model.
+    Only the person's own words count, written or said: what carries other media, or was forwarded, goes to the model.
     """
-    if any(message.kind not in _WORDS or '"forwarded"' in (message.details or "") for message in messages):
+    said = [_own_words(message) for message in messages]
+    if None in said:
         return Step(Next.THINK)
-    text = "\n".join(message.body for message in messages)
+    text = "\n".join(filter(None, said))
     if asks_for_person(text):
         return Step(Next.CALL_PERSON, ASKED)
     answered = _ANSWERED.get((conversation.question, consent(text))) if conversation.question else None
@@ -80,6 +81,15 @@ def step(
             return Step(Next.ASK_WHETHER_DONE, "may be done", judged)
         case _:
             return Step(Next.THINK, closure=judged)
+
+
+def _own_words(message: Message) -> str | None:
+    """What the person says in a message themselves; None where it carries more than that."""
+    if '"forwarded"' in (message.details or ""):
+        return None
+    if message.kind is Kind.AUDIO and message.transcript is not None:
+        return f"{message.transcript}\n{message.body}".strip()
+    return message.body if message.kind in _WORDS else None
 
 
 def is_greeting(text: str) -> bool:

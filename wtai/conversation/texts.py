@@ -16,6 +16,7 @@ class Texts:
     timed_out: str
     opted_in: str
     unheard: str
+    at_limit: str
 
 
 TEXTS: Final = {
@@ -29,6 +30,7 @@ TEXTS: Final = {
         timed_out="Como não tivemos resposta, encerramos este atendimento. Se precisar, é só escrever de novo.",
         opted_in="Pronto, você voltou a receber nossas mensagens. Como posso ajudar?",
         unheard="Não consegui ouvir o seu áudio. Pode escrever para mim, por favor?",
+        at_limit="No momento não consigo responder por aqui. Por favor, tente de novo mais tarde.",
     ),
     "es": Texts(
         farewell="¡Fue un gusto ayudarte! Cuando lo necesites, escríbenos. 👋",
@@ -40,6 +42,7 @@ TEXTS: Final = {
         timed_out="Como no tuvimos respuesta, cerramos esta conversación. Si lo necesitas, escríbenos de nuevo.",
         opted_in="Listo, vuelves a recibir nuestros mensajes. ¿En qué puedo ayudarte?",
         unheard="No pude escuchar tu audio. ¿Me lo puedes escribir, por favor?",
+        at_limit="En este momento no puedo responder por aquí. Por favor, inténtalo más tarde.",
     ),
     "en": Texts(
         farewell="It was a pleasure to help! Write whenever you need us. 👋",
@@ -51,6 +54,7 @@ TEXTS: Final = {
         timed_out="As we did not hear from you, we closed this conversation. Just write again if you need us.",
         opted_in="Done, you receive our messages again. How can I help?",
         unheard="I could not hear your voice message. Could you write it to me, please?",
+        at_limit="I cannot answer here at the moment. Please try again later.",
     ),
 }
 

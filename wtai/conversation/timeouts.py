@@ -7,6 +7,7 @@ from wtai.conversation import lifecycle, outbox, store
 from wtai.conversation.model import Conversation, State
 from wtai.conversation.texts import texts
 from wtai.db.tx import Database, OwnerTx, SystemTx
+from wtai.failpoints import failpoint, pass_failpoint
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import owner, preferences
 from wtai.jobs.queue import Job
@@ -27,8 +28,10 @@ class Timeouts:
 
     async def handle(self, _job: Job) -> None:
         """End every conversation whose time is up, batch after batch."""
-        while await self._database.system_write(_strike, self._base, now=self._clock.now()) == _BATCH:
-            pass
+        found = _BATCH
+        while found == _BATCH:
+            found = await self._database.system_write(_strike, self._base, now=self._clock.now())
+            await pass_failpoint("sweep.after_commit")
 
 
 def _strike(tx: SystemTx, base: Preferences, *, now: int) -> int:
@@ -39,6 +42,7 @@ def _strike(tx: SystemTx, base: Preferences, *, now: int) -> int:
         conversation = store.conversation(mine, conversation_id)
         if conversation is not None:
             _end(mine, conversation, preferences(mine, base), now)
+    failpoint("sweep.before_commit")
     return len(due)
 
 

@@ -123,7 +123,7 @@ def subscription(tx: OwnerTx, *, now: int) -> Subscription:
     """The owner's subscription, in the period of ``now``. NotFound if it has none."""
     row = tx.one(
         """
-        SELECT s.public_id AS subscription_public_id, s.status, s.period_start, s.period_end, s.version AS subscription_version,
+        SELECT s.public_id AS subscription_public_id, s.status, s.version AS subscription_version,
             s.created_at AS subscribed_at, s.updated_at AS subscription_updated_at,
             p.id, p.public_id, p.name, p.limits, p.version, p.created_at, p.updated_at
         FROM subscriptions s JOIN plans p ON p.id = s.plan_id WHERE s.owner_id = :owner
@@ -136,8 +136,8 @@ def subscription(tx: OwnerTx, *, now: int) -> Subscription:
         row["subscription_public_id"],
         _plan({name: row[name] for name in ("id", "public_id", "name", "limits", "version", "created_at", "updated_at")}),
         row["status"],
-        max(start, row["period_start"]),
-        max(end, row["period_end"]),
+        start,
+        end,
         row["subscription_version"],
         row["subscribed_at"],
         row["subscription_updated_at"],

@@ -125,6 +125,12 @@ WHEN NOT EXISTS (SELECT 1 FROM audit_erasures WHERE owner_id = OLD.owner_id)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is only added to');
 END;
+-- A replacing INSERT deletes without asking the trigger below.
+CREATE TRIGGER audit_log_is_not_replaced BEFORE INSERT ON audit_log
+WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id OR public_id = NEW.public_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is only added to');
+END;
 CREATE TRIGGER audit_log_is_not_deleted BEFORE DELETE ON audit_log
 WHEN NOT EXISTS (SELECT 1 FROM audit_erasures WHERE owner_id = OLD.owner_id)
 BEGIN
