@@ -19,6 +19,8 @@ from wtai.hooks.deliveries_store import deliveries, replay, replay_failed
 from wtai.hooks.endpoints_store import create_endpoint, endpoints
 from wtai.hooks.model import Delivery, Endpoint, InvalidEndpoint, Issued, Status
 
+_EVENTS = [event.value for event in Event]
+
 
 @click.group()
 def webhook() -> None:
@@ -31,7 +33,7 @@ def webhook() -> None:
 @webhook.command()
 @click.argument("owner_id", metavar="OWNER")
 @click.option("--url", required=True, help="Where to post, by https.")
-@click.option("--event", "events", multiple=True, type=click.Choice([event.value for event in Event]), help="May be repeated; all by default.")
+@click.option("--event", "events", multiple=True, type=click.Choice(_EVENTS), help="May be repeated; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the secret.")
 @click.pass_obj
 def create(options: SharedOptions, owner_id: str, url: str, events: tuple[str, ...], as_json: bool) -> None:
