@@ -31,7 +31,7 @@ from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
 from wtai.channels.twilio.media import MediaDownload
 from wtai.channels.typing import TypingIndicator
-from wtai.clock import Clock, SystemClock
+from wtai.clock import MINUTE, Clock, SystemClock
 from wtai.conversation.inbox import FETCH, TRANSCRIBE, TURN
 from wtai.conversation.outbox import SEND
 from wtai.conversation.reminders import REMIND, Reminders
@@ -44,12 +44,18 @@ from wtai.egress import Egress
 from wtai.errors import EnvironmentProblem
 from wtai.events import DELIVER, job_died
 from wtai.hooks.delivery import Deliveries
+from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
+from wtai.identity.sessions import Sessions
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
 from wtai.secrets import Sealer, open_sealer
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
+from wtai.web.api import docs
+from wtai.web.api.call import Means
+from wtai.web.api.dispatch import Api, ApiLimits
+from wtai.web.api.routes import ROUTES
 from wtai.web.server import Health, application
 from wtai.web.webhooks import Webhooks
 
@@ -152,10 +158,38 @@ async def running(settings: Settings, *, role: Role = "all", given: Given | None
                 max_concurrency=settings.limits.webhook_concurrency,
                 max_fields=settings.limits.webhook_fields,
             )
-            routes = [*webhooks.routes(), *Health(database, clock).routes()]
+            routes = [
+                *webhooks.routes(),
+                *Health(database, clock).routes(),
+                *docs.routes(),
+                *_api(settings, database, clock).routes(),
+            ]
             app = application(routes, max_body_bytes=settings.limits.webhook_body_bytes)
             await stack.enter_async_context(_listening(app, listener))
         yield Running(_local_url(listener) if listener else None, database)
+
+
+def _api(settings: Settings, database: Database, clock: Clock) -> Api:
+    """The management API."""
+    seal = sealer(settings)
+    passwords = Passwords.of(settings.security)
+    limits = ApiLimits(
+        body_bytes=settings.limits.api_body_bytes,
+        per_principal=settings.limits.api_per_principal,
+        per_owner=settings.limits.api_per_owner,
+        per_address=settings.limits.api_per_address,
+    )
+    sessions = Sessions(
+        database,
+        seal,
+        passwords,
+        clock,
+        access_lifetime_ms=settings.security.access_token_minutes * MINUTE,
+        idle_days=settings.security.session_idle_days,
+        days=settings.security.session_days,
+    )
+    means = Means(seal, sessions, passwords, preferences(settings))
+    return Api(ROUTES, database, means, clock, limits=limits, trusted_proxies=settings.server.trusted_proxies)
 
 
 @asynccontextmanager

@@ -159,8 +159,13 @@ class OpenAi(Section):
     model: Name = Field("gpt-5.4-mini", description="Model of the specialists.")
     router_model: Name = Field("gpt-5.4-nano", description="Model that picks the specialist.")
     small_model: Name = Field("gpt-5.4-nano", description="Cheaper model for what a budget leaves too little for.")
+    embedder: Literal["openai", "hashed"] = Field(
+        "openai", description="What turns memories into vectors: the model below, or hashed, which needs none and knows less."
+    )
     embedding_model: Name = Field("text-embedding-3-small", description="Model that turns memories into vectors.")
-    embedding_dimensions: int = Field(1536, ge=8, le=4096, description="Length of those vectors.")
+    embedding_dimensions: int = Field(
+        512, ge=8, le=4096, description="Length of those vectors; after a change, `wtai memory reembed`."
+    )
     transcription_model: Name = Field("gpt-transcribe", description="Model that writes down voice messages.")
     timeout_seconds: Seconds = Field(60, description="Seconds that one call to a model may take.")
 
@@ -212,11 +217,17 @@ class Worker(Section):
 
 
 class Limits(Section):
-    """What a webhook request may weigh."""
+    """What requests may weigh, and how many the API takes."""
 
     webhook_body_bytes: int = Field(1 << 20, ge=1024, description="Largest webhook body in bytes; a larger one is answered 413.")
     webhook_fields: int = Field(1000, ge=10, description="Most form fields of a webhook; more are answered 400.")
     webhook_concurrency: int = Field(512, ge=1, description="Most webhooks handled at once; further ones are answered 503.")
+    api_body_bytes: int = Field(
+        1 << 20, ge=1024, description="Largest body of an API request in bytes; a larger one is answered 413."
+    )
+    api_per_principal: int = Field(600, ge=1, description="API requests a minute of one user or API token; further ones get 429.")
+    api_per_owner: int = Field(3000, ge=1, description="API requests a minute of all users and API tokens of an owner.")
+    api_per_address: int = Field(60, ge=1, description="Log-ins and refused API requests a minute of one client address.")
 
 
 class Logging(Section):

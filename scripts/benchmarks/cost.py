@@ -26,6 +26,7 @@ from wtai.channels.twilio.client import TwilioChannel
 from wtai.channels.twilio.form import parse_form
 from wtai.channels.twilio.inbound import parse
 from wtai.clock import SystemClock
+from wtai.conversation import store as conversations
 from wtai.conversation.inbox import TURN, receive
 from wtai.conversation.model import Conversation
 from wtai.conversation.outbox import SEND
@@ -133,11 +134,12 @@ async def _show_nothing(_owner_id: int, _conversation: Conversation, _inbound_si
 
 
 async def _received(database: SqliteDatabase, raw: bytes) -> int:
-    """Keep the message of a request; returns its conversation."""
+    """Keep the message of a request; returns its conversation, which a specialist has."""
     pairs = parse_form(raw.partition(b"\r\n\r\n")[2], "application/x-www-form-urlencoded", max_fields=100)
     received = await database.write(1, receive, parse(pairs), Preferences(burst_quiet_ms=0), now=SystemClock().now())
     if received.conversation_id is None:
         raise RuntimeError("the message was there already")
+    await database.write(1, conversations.set_feature, received.conversation_id, DEFAULT)
     return received.conversation_id
 
 

@@ -3,16 +3,17 @@
 import json
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
-from benchmarks import cost
+from benchmarks import cost, prompt
 from benchmarks.load import fire
 from benchmarks.program import Server, disk_directory, free_port, install, pinned, program, server, two_cores
+from benchmarks.prompt import Prompts
 from benchmarks.report import AT_LEAST, AT_MOST, Figure, Result, median
 from benchmarks.webhooks import ACCOUNT, NUMBER, PUBLIC_URL, TOKEN, of_many_users
 
@@ -58,6 +59,8 @@ def run(size: Size) -> Result:
         install(directory / "whole")
         with _world(directory / "whole", core, other) as world:
             with pinned(other):
+                prompts = prompt.measure(world.model.url, lambda request: _answered(world, [request]))
+                _round(world, size.messages)
                 rounds = [_round(world, size.messages) for _ in range(size.rounds)]
             with pinned(core):
                 fakes = median([uvloop.run(cost.fakes_alone(world.twilio.url, world.model.url, size.messages)) for _ in rounds])
@@ -78,16 +81,31 @@ def run(size: Size) -> Result:
             Figure("CPU, send", steps.send, "ms"),
             Figure("CPU, fake Twilio", median([one.twilio_ms for one in rounds]), "ms"),
             Figure("CPU, fake model", median([one.model_ms for one in rounds]), "ms"),
+            *_figures(prompts),
         ],
         notes=[
             f"program on core {core}, fakes and load on core {other}; model without latency, burst_quiet_ms = 0",
             f"medians of {size.rounds} rounds of {size.messages} messages, each another user's",
+            "a round before them, not measured, has everybody routed: the specialist of each conversation is known",
             "ceiling: a bare client that calls the fake model, then the fake Twilio, 32 at a time, without callbacks",
             "CPU per message, all threads; the program in all has two status callbacks a message, which are in no step",
             "ack: of `run --role web`; the other steps: of this process in loops over that step alone, 32 at a time",
             "turn: an instant model in its place; model call: 20 messages of history",
+            f"prompts: bytes of JSON, chat completions; {prompt.TURNS} turns of one conversation with the general specialist",
+            "prefix: what each request of them has in common with the one before; ceiling: tools and system text, its fixed part",
         ],
     )
+
+
+def _figures(prompts: Prompts) -> Iterator[Figure]:
+    for specialist, size in prompts.fixed.items():
+        yield Figure(f"prompt, tools and system, {specialist}", size, "B")
+    yield Figure(f"prompt, largest of {prompt.TURNS} turns", prompts.request, "B")
+    fixed = prompts.fixed["general"]
+    yield Figure("prompt, prefix kept", prompts.stable, "B", fixed, prompts.stable / fixed, AT_LEAST, 1)
+    yield Figure("prompt, share of the prefix kept", prompts.shared * 100, "%", bound=AT_LEAST, target=60)
+    yield Figure("model calls, first message", prompts.first, "", bound=AT_MOST, target=2)
+    yield Figure("model calls, sticky text turn", prompts.sticky, "", bound=AT_MOST, target=1)
 
 
 @contextmanager
@@ -119,18 +137,23 @@ def _settings(twilio_url: str, model_url: str) -> Mapping[str, str]:
 def _round(world: _World, messages: int) -> _Round:
     """All users write at once; the round ends when Twilio has accepted an answer to each."""
     bodies = of_many_users(messages, range(messages))
-    answered = _accepted(world.twilio) + messages
     processes = (world.ours, world.twilio, world.model)
     before = [process.cpu_seconds() for process in processes]
-    started = time.perf_counter()
-    uvloop.run(fire(world.ours.url, bodies, concurrency=32))
-    while _accepted(world.twilio) < answered:
-        if time.perf_counter() - started > _PATIENCE_SECONDS:
-            raise RuntimeError(f"{answered - _accepted(world.twilio)} of {messages} messages were not answered")
-        time.sleep(0.02)
-    seconds = time.perf_counter() - started
+    seconds = _answered(world, bodies)
     spent = [(process.cpu_seconds() - cpu) * 1000 / messages for process, cpu in zip(processes, before, strict=True)]
     return _Round(messages / seconds, *spent)
+
+
+def _answered(world: _World, requests: Sequence[bytes]) -> float:
+    """Send the webhooks; returns after how many seconds Twilio had accepted an answer to each."""
+    answered = _accepted(world.twilio) + len(requests)
+    started = time.perf_counter()
+    uvloop.run(fire(world.ours.url, requests, concurrency=32))
+    while _accepted(world.twilio) < answered:
+        if time.perf_counter() - started > _PATIENCE_SECONDS:
+            raise RuntimeError(f"{answered - _accepted(world.twilio)} of {len(requests)} messages were not answered")
+        time.sleep(0.02)
+    return time.perf_counter() - started
 
 
 def _accepted(twilio: Server) -> int:

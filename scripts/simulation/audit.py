@@ -49,8 +49,8 @@ def _checks(played: list[Played], acknowledged: Collection[str], twilio: FakeTwi
     shown = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
     yield Check("the fate of each answer is known", not unsettled, shown)
 
-    dead = program.rows("SELECT id FROM jobs")
-    yield Check("no job is left, none died", not dead, f"{len(dead)} jobs")
+    jobs = program.never_done()
+    yield Check("no job is left but for later, none died", not jobs, f"{len(jobs)} jobs")
     yield Check("no credentials went to the media host", not twilio.leaks, f"{len(twilio.leaks)} leaks")
 
 

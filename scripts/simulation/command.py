@@ -74,7 +74,7 @@ async def _simulate(play: scenario.Scenario, talk: TextIO, *, as_json: bool, sta
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with TemporaryDirectory(prefix="wtai-simulate-") as data_dir:
-        async with _set_up(Path(data_dir)) as on, served(Phone(on.twilio, on.line.business)) as page_url:
+        async with _set_up(Path(data_dir), play.scenes[0].days_ago) as on, served(Phone(on.twilio, on.line.business)) as page_url:
             _print(talk, f"wtai simulation · {play.name} · {len(play.customers)} customers")
             _print(talk, f"program {on.program.url} · fake Twilio {on.twilio.url}{f' · page {page_url}/' if stay else ''}")
             names = max(len(customer.name) for customer in play.customers.values())
@@ -93,8 +93,10 @@ async def _simulate(play: scenario.Scenario, talk: TextIO, *, as_json: bool, sta
 
 
 @asynccontextmanager
-async def _set_up(data_dir: Path) -> AsyncIterator[Stage]:
-    """The fakes, a demo owner in ``data_dir``, and the program as a process on them; everything ends with the block."""
+async def _set_up(data_dir: Path, days_ago: int) -> AsyncIterator[Stage]:
+    """The fakes, a demo owner in ``data_dir``, and the program as a process on them, at first some days ago; everything ends
+    with the block.
+    """
     clock = SystemClock()
     places = {"database": {"url": f"sqlite:///{data_dir / 'wtai.db'}"}, "security": {"key_file": str(data_dir / "wtai.key")}}
     line = await demo_line(Settings.model_validate(places), clock)
@@ -103,6 +105,7 @@ async def _set_up(data_dir: Path) -> AsyncIterator[Stage]:
         twilio.add_account(line.account_sid, line.token, numbers=(line.number,))
         program = RunningProgram(data_dir, free_port(), {**fake_providers(twilio.url, model.url), **_PACE})
         twilio.webhook_url = program.url
+        program.days_ago = days_ago
         try:
             await program.start()
             yield Stage(twilio, line, program)

@@ -100,6 +100,15 @@ async def test_with_a_data_directory_owner_and_conversation_are_there_again(tmp_
         assert "Ana" in await answer_of(session, second.url("Simulator"), "Qual é o meu nome?")
 
 
+async def test_the_demo_owner_has_every_specialist(tmp_path: Path) -> None:
+    async with dev(tmp=tmp_path) as running, aiohttp.ClientSession() as session:
+        page = running.url("Simulator")
+        assert "Registrei: despesa de R$ 32,50 (almoço" in await answer_of(session, page, "gastei 32,50 no almoço")
+        assert "Anotei" in await answer_of(session, page, "o aniversário da minha mãe é 14 de agosto", answers=2)
+        assert "em 14/08" in await answer_of(session, page, "quando é o aniversário da minha mãe?", answers=3)
+        await running.stop(signal.SIGTERM)
+
+
 async def test_keys_and_places_of_the_environment_do_not_reach_it(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     environment = {

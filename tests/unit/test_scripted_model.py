@@ -127,31 +127,29 @@ async def test_no_tool_is_called_that_is_not_offered_or_not_allowed_now(openai: 
         assert "relógio" in completion.choices[0].message.content
 
 
-async def test_an_expense_fills_the_arguments_the_tool_asks_for(openai: AsyncOpenAI) -> None:
+async def test_a_tool_gets_the_arguments_that_it_asks_for_made_up_where_nothing_is_known(openai: AsyncOpenAI) -> None:
     expense = tool(
-        "record_entry",
-        amount={"type": "number"},
-        category={"type": "string"},
-        kind={"type": "string", "enum": ["income", "expense"]},
+        "add_expense",
+        amount={"type": "string"},
+        kind={"type": "string", "enum": ["cash", "card"]},
         note={"type": ["string", "null"]},
     )
-    completion = await chat(openai, user("gastei 32,50 no almoço"), user("recebi R$ 1.250,30 de salário"), tools=(expense,))
-    first, second = (call.function.arguments for call in completion.choices[0].message.tool_calls)
-    assert first == '{"amount": 32.5, "category": "alimentação", "kind": "expense", "note": "gastei 32,50 no almoço"}'
-    assert '"amount": 1250.3' in second and '"kind": "income"' in second
+    completion = await chat(openai, user("gastei 32,50 no almoço"), tools=(expense,))
+    (call,) = completion.choices[0].message.tool_calls
+    assert call.function.arguments == '{"amount": "32.50", "kind": "cash", "note": "gastei 32,50 no almoço"}'
 
 
 async def test_a_call_sent_back_in_other_words_is_recognised_and_a_failed_one_is_owned_up_to(openai: AsyncOpenAI) -> None:
     balance = tool("get_balance", account={"type": "string", "enum": ["main", "other"]})
     call = {"role": "assistant", "content": None, "tool_calls": [called("c1", "get_balance", '{ "account":"main"}')]}
     for result, answer in (
-        ('{"balance": "1250.30"}', "Seu saldo: balance: 1250.30."),
+        ('{"totals": {"balance": {"text": "R$ 2,00"}}}', "Seu saldo é R$ 2,00"),
         ('{"error": "x"}', "Não consegui resolver agora (saldo)."),
     ):
         completion = await chat(
             openai, user("qual meu saldo?"), call, {"role": "tool", "tool_call_id": "c1", "content": result}, tools=(balance,)
         )
-        assert completion.choices[0].message.content == answer
+        assert completion.choices[0].message.content.startswith(answer)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "feature": Entry("wtai.cli.features:feature", "Show and set what an owner's AI may do."),
     "webhook": Entry("wtai.cli.webhooks:webhook", "Create and show webhook endpoints, deliver events again."),
     "keys": Entry("wtai.cli.keys:keys", "Check and rotate the keys that seal credentials."),
+    "memory": Entry("wtai.cli.memory:memory", "Make memories findable again after a change of the embedding model."),
     "jobs": Entry("wtai.cli.queue:jobs", "List, retry and discard jobs."),
     "db": Entry("wtai.cli.database:db", "Migrate the database and show its state."),
     "trigger": Entry("wtai.cli.trigger:trigger", "Send a signed webhook to a running wtai."),

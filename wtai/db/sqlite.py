@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import aiosqlite
+import sqlite_vec
 
 from wtai.clock import pause
 from wtai.db.tx import OwnerTx, Row, SystemTx
@@ -103,6 +104,7 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
         if not read_only and connection.execute("PRAGMA page_count").fetchone()[0] == 0:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _use_wal(connection)
+        _load_vectors(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -115,6 +117,13 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
         ) from exc
     connection.row_factory = driver.Row
     return connection
+
+
+def _load_vectors(connection: SqliteConnection) -> None:
+    """Add the distance functions of vectors. DatabaseError if the extension does not fit this machine."""
+    connection.enable_load_extension(True)
+    sqlite_vec.load(connection)
+    connection.enable_load_extension(False)
 
 
 def _use_wal(connection: SqliteConnection) -> None:

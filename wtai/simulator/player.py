@@ -27,10 +27,17 @@ _PICTURE: Final = bytes.fromhex(
 
 
 class Program(Protocol):
-    """The program under test, which the player can end as an accident would."""
+    """The program under test, which the player can end as an accident would, and start in another time: ``days_ago`` is how far
+    its clock is set back from the next start on.
+    """
+
+    days_ago: int
 
     async def kill(self) -> None:
         """SIGKILL."""
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
 
     async def start(self) -> None:
         """Start it and return once it takes messages."""
@@ -107,6 +114,7 @@ class Player:
         results: list[Played] = []
         for scene in self._scenario.scenes:
             self._say("scene", scene.title)
+            await self._be(scene.days_ago)
             played = {id(step): Played(scene.title, self._customer(step).name, []) for step in scene.steps}
             expected = {
                 who: self._count(who) + sum(s.expect.answers for s in steps) for who, steps in scene.by_customer().items()
@@ -116,6 +124,15 @@ class Player:
             await self._settle(expected, in_order)
             results += in_order
         return results
+
+    async def _be(self, days_ago: int) -> None:
+        """Let the program be in the time of a scene."""
+        if self._program.days_ago != days_ago:
+            await self._program.stop()
+            self._program.days_ago = days_ago
+            await self._program.start()
+        if days_ago:
+            self._say("event", f"by the program's clock it is {days_ago} days ago")
 
     async def _act(self, customers: Sequence[Sequence[tuple[Step, Played]]]) -> None:
         try:

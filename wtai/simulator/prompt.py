@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from wtai.errors import WtaiError
 
@@ -18,11 +18,14 @@ class RequestRefused(WtaiError):
 
 
 class Property(BaseModel):
-    """As much of a JSON schema as is needed to make up a value that fits."""
+    """As much of a JSON schema as is needed to make up a value that fits. ``ref`` names one of the shape's ``defs``."""
 
     type: str | list[str] | None = None
     enum: list[JsonValue] | None = None
     anyOf: list["Property"] | None = None  # noqa: N815 - JSON Schema's own spelling
+    items: "Property | None" = None
+    properties: dict[str, "Property"] = {}
+    ref: str | None = Field(None, alias="$ref")
 
 
 class Parameters(BaseModel):
@@ -30,6 +33,7 @@ class Parameters(BaseModel):
 
     properties: dict[str, Property] = {}
     required: tuple[str, ...] = ()
+    defs: dict[str, Property] = Field({}, alias="$defs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class Prompt:
     """The request as the scripted model sees it.
 
     ``texts`` are the user's messages since the last answer (each line counts as one) and ``exchanges`` the tool results since
-    then; ``earlier`` the user's messages before. ``notes`` are what the client said in the user's place since then, but for the
-    day's. ``tools`` may be called now; ``schema`` is the shape the answer must have, if any.
+    then; ``earlier`` the user's messages before. ``notes`` are what the client said in the user's place since then, but for what
+    it knows of the day, and of the user (``known``, a line each). ``tools`` may be called now; ``schema`` is the shape the answer
+    must have, if any.
     """
 
     system: str
@@ -57,6 +62,7 @@ class Prompt:
     tools: Mapping[str, Parameters]
     schema: Parameters | None
     notes: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 class _Part(BaseModel):
@@ -175,6 +181,7 @@ class _Reader:
     texts: list[str] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     open: dict[str, _Function] = field(default_factory=dict)
 
     def message(self, message: _ChatMessage) -> None:
@@ -185,8 +192,10 @@ class _Reader:
         match message.role:
             case "user" if not _text(message.content).startswith(_NOTE):
                 self.texts += _text(message.content).split("\n")
+            case "user" if _DAY in _text(message.content):
+                self.known = [line.strip(" -") for line in _text(message.content).split("\n")[1:]]
             case "user":
-                self.notes += [text for text in [_text(message.content)] if _DAY not in text]
+                self.notes.append(_text(message.content))
             case "assistant" if message.tool_calls:
                 self.open = {call.id: call.function for call in message.tool_calls}
             case "assistant":
@@ -200,7 +209,8 @@ class _Reader:
     def prompt(self, tools: Mapping[str, Parameters], schema: Parameters | None) -> Prompt:
         self._all_answered()
         system, exchanges = "\n".join(self.system), tuple(self.exchanges)
-        return Prompt(system, tuple(self.earlier), tuple(self.texts), exchanges, tools, schema, tuple(self.notes))
+        notes, known = tuple(self.notes), tuple(self.known)
+        return Prompt(system, tuple(self.earlier), tuple(self.texts), exchanges, tools, schema, notes, known)
 
     def _result(self, message: _ChatMessage) -> None:
         call = self.open.pop(message.tool_call_id or "", None)

@@ -1,113 +1,151 @@
 """What the scripted model answers: decided from the request alone, the same each time.
 
-Each unanswered message is looked at for the topics of :mod:`wtai.simulator.intents`. A topic whose tool is offered has it
-called first; then one text answers them all, and repeats what it did not understand, so that a reader can check that no
-message was passed over.
+Each unanswered message is looked at for the topics of :mod:`wtai.simulator.intents`. The calls that their plans ask for come
+first, by another specialist where this one lacks the tool; then one text answers them all, and repeats what it did not
+understand, so that a reader can check that no message was passed over.
 """
 
-import json
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import JsonValue
 
-from wtai.simulator.embeddings import fold
-from wtai.simulator.intents import INTENTS, Heard, Intent, Values
+from wtai.simulator.facts import summary
+from wtai.simulator.heard import Heard
+from wtai.simulator.intents import GREETING, TOLD, topics
 from wtai.simulator.model_wire import Answer, Call
-from wtai.simulator.prompt import Parameters, Prompt, Property
+from wtai.simulator.plan import Intent, Plan, Values, Want, plain, read
+from wtai.simulator.prompt import Exchange, Parameters, Prompt
+from wtai.simulator.shapes import fitting, shaped
 
-HOW_CAN_I_HELP = "Como posso ajudar?"
+HOW_CAN_I_HELP: Final = "Como posso ajudar?"
+NOT_DONE: Final = "Não fiz isso ainda. Pode me pedir de outro jeito?"
+
+_TRANSFER: Final = "transfer_to_"
+_WAITS: Final = "Not done yet"
+_REFUSED: Final = "said no"
+_UNKEPT: Final = "no tool did that"
 
 
 def echo(prompt: Prompt) -> Answer:
-    """The notes and the unanswered messages, word for word."""
+    """The notes and the unanswered messages, word for word; what has to have a shape is answered as ever."""
+    if prompt.schema is not None:
+        return answer(prompt)
     return Answer(f"eco: {' | '.join((*prompt.notes, *prompt.texts))}")
 
 
 def answer(prompt: Prompt) -> Answer:
     """A plausible turn: tool calls while some are wanted, then a text."""
-    topics = [(Heard(text, (*prompt.earlier, *prompt.texts[:at])), _topics(text)) for at, text in enumerate(prompt.texts)]
+    heard = [Heard(text, (*prompt.earlier, *prompt.texts[:at]), prompt.known) for at, text in enumerate(prompt.texts)]
     if prompt.schema is not None:
-        return Answer(_shaped(prompt.schema, topics))
-    done = {(exchange.name, _canonical(exchange.arguments)): exchange.result for exchange in prompt.exchanges}
-    wanted: dict[tuple[str, str], Call] = {}
-    said: list[str] = []
-    for heard, intents in topics:
+        return Answer(shaped(prompt.schema, heard))
+    summed_up = None if prompt.tools else summary(prompt.texts)
+    if summed_up is not None:
+        return Answer(summed_up)
+    if any(_UNKEPT in note for note in prompt.notes):
+        return Answer(NOT_DONE)
+    turn = _Turn(prompt, list(prompt.exchanges))
+    about = [(one, topics(one)) for one in heard]
+    for one, intents in about:
         for intent in intents:
-            call = _call(intent, heard, prompt.tools)
-            if call is None:
-                said.append(intent.offline(heard))
-                continue
-            key = (call.name, _canonical(json.dumps(call.arguments)))
-            if key in done:
-                said.append(_reported(intent, heard, done[key]))
+            turn.deal_with(intent, one)
+    if turn.wanted:
+        return Answer("", tuple(turn.wanted))
+    if turn.elsewhere is not None:
+        return Answer("", (Call(turn.elsewhere, {}),))
+    told = turn.tell_the_rest()
+    if not told:
+        turn.said += [_repeated(one.text) for one, intents in about if not intents]
+        if all(intent.label == GREETING for _, intents in about for intent in intents):
+            turn.said.append(HOW_CAN_I_HELP)
+    return Answer("\n".join(dict.fromkeys(turn.said)))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What came of the plans so far. ``left`` are results that no plan has asked for yet; ``elsewhere`` is the tool that hands
+    over to whom a topic belongs.
+    """
+
+    prompt: Prompt
+    left: list[Exchange]
+    wanted: list[Call] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    elsewhere: str | None = None
+
+    def deal_with(self, intent: Intent, heard: Heard) -> None:
+        for part in intent.parts(heard):
+            text = intent.offline(part) if intent.plan is None else self._followed(intent.plan(part), intent, part)
+            if text is not None:
+                self.said.append(text)
+
+    def tell_the_rest(self) -> bool:
+        """Tell of what was done without a plan, as by the person's yes; whether there was any."""
+        rest = [exchange for exchange in self.left if not exchange.name.startswith(_TRANSFER)]
+        for exchange in rest:
+            if _REFUSED in exchange.result:
+                self.said.append("Tudo bem, fica como está.")
+            elif _failed(exchange.result):
+                self.said.append("Não deu certo.")
             else:
-                wanted[key] = call
-        if not intents:
-            said.append(
-                f"Entendi: {heard.text}{'' if heard.text[-1] in '.!?…' else '.'}" if heard.text else "Recebi sua mensagem."
-            )
-    if wanted:
-        return Answer("", tuple(wanted.values()))
-    if all(intent.label == "saudação" for _, intents in topics for intent in intents):
-        said.append(HOW_CAN_I_HELP)
-    return Answer("\n".join(dict.fromkeys(said)))
+                self.said.append(TOLD.get(exchange.name, plain)(read(exchange.result)))
+        return bool(rest)
 
+    def _followed(self, plan: Plan, intent: Intent, heard: Heard) -> str | None:
+        """What the plan comes to; None where it waits for a call."""
+        result: JsonValue = None
+        while True:
+            try:
+                want = plan.send(result)
+            except StopIteration as done:
+                return str(done.value)
+            exchange = self._taken(want)
+            if exchange is None:
+                return self._ask(want, intent, heard)
+            if exchange.result.startswith(_WAITS):
+                return "Preciso da sua confirmação."
+            if _failed(exchange.result):
+                return want.otherwise or f"Não consegui resolver agora ({intent.label})."
+            result = read(exchange.result)
 
-def _topics(text: str) -> list[Intent]:
-    folded = fold(text)
-    return [intent for intent in INTENTS if intent.pattern.search(folded)]
+    def _ask(self, want: Want, intent: Intent, heard: Heard) -> str | None:
+        parameters = self.prompt.tools.get(want.tool)
+        if parameters is not None:
+            self.wanted.append(Call(want.tool, _arguments(parameters, want.values, heard.text)))
+            return None
+        transfer = _TRANSFER + intent.family
+        if transfer in self.prompt.tools and not any(exchange.name == transfer for exchange in self.prompt.exchanges):
+            self.elsewhere = self.elsewhere or transfer
+            return None
+        return intent.offline(heard)
 
-
-def _call(intent: Intent, heard: Heard, tools: Mapping[str, Parameters]) -> Call | None:
-    name = next((name for name in intent.tools if name in tools), None)
-    return None if name is None else Call(name, _arguments(tools[name], intent.values(heard), heard.text))
+    def _taken(self, want: Want) -> Exchange | None:
+        """The first result that is of this call, which is then no other's."""
+        for exchange in self.left:
+            if exchange.name == want.tool and _fits(exchange.arguments, want.values):
+                self.left.remove(exchange)
+                return exchange
+        return None
 
 
 def _arguments(parameters: Parameters, values: Values, text: str) -> Values:
     """Arguments that fit the tool: known values under the tool's own names, a required one made up where none is known."""
     return {
-        name: _fitting(wanted, values.get(name, text))
+        name: fitting(wanted, values.get(name, text))
         for name, wanted in parameters.properties.items()
         if name in values or name in parameters.required
     }
 
 
-def _fitting(wanted: Property, value: JsonValue) -> JsonValue:
-    kinds = {wanted.type} if isinstance(wanted.type, str) else set(wanted.type or ())
-    kinds |= {option.type for option in wanted.anyOf or () if isinstance(option.type, str)}
-    if wanted.enum:
-        return value if value in wanted.enum else wanted.enum[0]
-    if "number" in kinds and isinstance(value, float):
-        return value
-    if "integer" in kinds and isinstance(value, float):
-        return round(value)
-    if "string" in kinds or not kinds:
-        return f"{value:.2f}" if isinstance(value, float) else value
-    if "null" in kinds:
-        return None
-    made_up: Values = {"boolean": False, "array": [], "object": {}}
-    return made_up.get(next(iter(kinds)), 0)
+def _fits(arguments: str, values: Values) -> bool:
+    """Whether a call was made with these values, in whatever words a client sends it back."""
+    called = read(arguments or "{}")
+    return isinstance(called, dict) and all(called[name] == value for name, value in values.items() if name in called)
 
 
-def _reported(intent: Intent, heard: Heard, result: str) -> str:
-    failed = result.lstrip().lower().startswith(('{"error"', "error", "erro"))
-    return f"Não consegui resolver agora ({intent.label})." if failed else intent.online(heard, result)
+def _failed(result: str) -> bool:
+    return result.lstrip().lower().startswith(('{"error"', "error", "erro"))
 
 
-def _shaped(schema: Parameters, topics: list[tuple[Heard, list[Intent]]]) -> str:
-    """JSON of the asked shape; where one of several names is asked for, the one of the messages' topic."""
-    families = [intent.family for _, intents in topics for intent in intents if not intent.social]
-    text = " ".join(heard.text for heard, _ in topics)
-    shaped: Values = {}
-    for name, wanted in schema.properties.items():
-        family = next((family for family in [*families, "general"] if family in (wanted.enum or ())), text)
-        shaped[name] = _fitting(wanted, family)
-    return json.dumps(shaped, ensure_ascii=False)
-
-
-def _canonical(arguments: str) -> str:
-    """Arguments as a key: a client may send them back in other words."""
-    try:
-        return json.dumps(json.loads(arguments or "{}"), sort_keys=True)
-    except ValueError:
-        return arguments
+def _repeated(text: str) -> str:
+    return f"Entendi: {text}{'' if text[-1] in '.!?…' else '.'}" if text else "Recebi sua mensagem."

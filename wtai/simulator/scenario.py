@@ -8,6 +8,7 @@
 
     [[scenes]]                               # one after the other; each ends when the program has nothing left to do
     title = "Two greetings"
+    days_ago = 20                            # of the program's clock; scenes of the past come first (default: 0, now)
 
     [[scenes.steps]]                         # a customer's steps follow each other, different customers act at once
     who = "ana"
@@ -113,6 +114,7 @@ class Step(Part):
 
 class Scene(Part):
     title: str = Field(min_length=1)
+    days_ago: int = Field(default=0, ge=0, le=3_650)
     steps: tuple[Step, ...] = Field(min_length=1)
 
     def by_customer(self) -> dict[str, list[Step]]:
@@ -134,6 +136,9 @@ class Scenario(Part):
             for step in scene.steps:
                 if step.who not in self.customers:
                     raise ValueError(f"scenes[{at}] has a step of {step.who!r}; customers are {', '.join(self.customers)}")
+        days = [scene.days_ago for scene in self.scenes]
+        if days != sorted(days, reverse=True):
+            raise ValueError("time goes forward: no scene may have more days_ago than the one before it")
         addresses = [customer.address for customer in self.customers.values()]
         if len(set(addresses)) < len(addresses):
             raise ValueError("two customers have the same address")

@@ -9,6 +9,9 @@ from wtai.clock import Clock
 from wtai.db.tx import Database
 from wtai.errors import StorageUnavailable
 from wtai.jobs.store import probe
+from wtai.web.api.client import INSTANCE, correlation_id
+from wtai.web.api.dispatch import is_api, problem_response
+from wtai.web.problems import INTERNAL, UNAVAILABLE, Problem
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +33,18 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
         raise
     except StorageUnavailable as exc:
         log.warning("http.storage_unavailable", path=request.path, error=str(exc))
+        if is_api(request):
+            return _told(request, Problem(UNAVAILABLE, "the database cannot be written now", headers={"Retry-After": "5"}))
         return web.Response(status=503, text="the database cannot be written now", headers={"Retry-After": "5"})
     except Exception:
-        log.exception("http.failed", path=request.path)
+        log.exception("http.failed", path=request.path, request_id=request.get(INSTANCE))
+        if is_api(request):
+            return _told(request, Problem(INTERNAL, "something broke; the log has it under this instance"))
         return web.Response(status=500, text="internal error")
+
+
+def _told(request: web.Request, problem: Problem) -> web.Response:
+    return problem_response(problem, request.get(INSTANCE) or correlation_id(request))
 
 
 class Health:

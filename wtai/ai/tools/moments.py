@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from wtai.ai.tools.dates import Lean, local_today, resolve_date
 from wtai.ai.tools.fold import fold
 from wtai.ai.tools.tool import ToolContext, ToolError
-from wtai.clock import HOUR, MINUTE
+from wtai.clock import HOUR, MINUTE, SECOND
 from wtai.conversation.recurrence import to_local
 
 MEND: Final = 'write it as "2026-11-22T09:00", or a day with a time such as "amanhã às 9h", "sexta 15:30", "daqui a 20 minutos"'
@@ -20,7 +20,10 @@ MEND: Final = 'write it as "2026-11-22T09:00", or a day with a time such as "ama
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?", re.IGNORECASE)
 
 _AMOUNT: Final = r"(\d{1,4}|um|uma|un|una|an|a|one)"
-_SOON: Final = re.compile(rf"(?:daqui a|daqui|em|dentro de|en|in) {_AMOUNT} ?(min|minutos?|minutes?|h|horas?|hours?)")
+_SOON: Final = re.compile(
+    rf"(?:daqui a|daqui|em|dentro de|en|in) {_AMOUNT} ?(s|segundos?|seconds?|min|minutos?|minutes?|h|horas?|hours?)"
+)
+_UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR}
 _HALF_HOUR: Final = re.compile(r"(?:daqui a|daqui|em|dentro de|en|in) (?:meia hora|media hora|half an hour)")
 
 _PART: Final = (
@@ -104,7 +107,7 @@ def _ahead(words: str) -> int | None:
     if found is None:
         return None
     amount, unit = found.groups()
-    return (int(amount) if amount.isdigit() else 1) * (HOUR if unit.startswith("h") else MINUTE)
+    return (int(amount) if amount.isdigit() else 1) * _UNITS[unit[0]]
 
 
 def _is_marked(found: re.Match[str]) -> bool:

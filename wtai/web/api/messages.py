@@ -1,0 +1,202 @@
+"""Messages: read with what became of them, and sent by staff through the outbox."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from wtai.conversation import handoff, outbox
+from wtai.conversation.lifecycle import OPEN
+from wtai.conversation.model import Conversation, Status, Template
+from wtai.conversation.templates_store import template_sid
+from wtai.conversation.views_store import (
+    MessageRow,
+    assign,
+    conversation_row,
+    last_message_id,
+    message_row,
+    message_rows,
+)
+from wtai.conversation.whatsapp import split
+from wtai.db.tx import OwnerTx
+from wtai.errors import InvalidTransition
+from wtai.web.api.call import Call
+from wtai.web.api.conversations import as_read
+from wtai.web.api.errors import wrong
+from wtai.web.api.models import Given, Id, Identified, Page, Paging, View, at
+from wtai.web.api.route import ROOT, Route
+from wtai.web.problems import OPTED_OUT, STALE, WINDOW_CLOSED, WRONG_STATE, Fault, Problem
+
+_TAG = "messages"
+_OF_CONVERSATION = f"{ROOT}/conversations/{{conversation}}/messages"
+_ONE = f"{ROOT}/messages/{{message}}"
+_MOST_PARTS = 20
+
+Placeholder = Annotated[str, Field(min_length=1, max_length=64)]
+Value = Annotated[str, Field(max_length=1_024)]
+
+
+class TemplateMessage(Given):
+    """An approved template: by its content SID, or by the ``name`` and ``locale`` it has under templates."""
+
+    content_sid: Annotated[str | None, Field(pattern=r"^HX[0-9a-fA-F]{32}$")] = None
+    name: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    locale: Literal["pt-BR", "es", "en"] = "pt-BR"
+    variables: Annotated[dict[Placeholder, Value], Field(default_factory=dict, max_length=64)]
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        if (self.content_sid is None) == (self.name is None):
+            raise ValueError("must have content_sid or name, and not both")
+        return self
+
+
+class NewMessage(Given):
+    """Free text, within 24 hours of the person's last message on WhatsApp; or a template, at any time.
+
+    ``instead_of`` is a message that waits for a person, which the template stands for.
+    """
+
+    text: Annotated[str | None, Field(min_length=1, max_length=16_000, pattern=r"\S")] = None
+    template: TemplateMessage | None = None
+    instead_of: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.text is None) == (self.template is None):
+            raise ValueError("must have text or template, and not both")
+        if self.instead_of is not None and self.template is None:
+            raise ValueError("instead_of goes with a template")
+        return self
+
+
+class MessageView(Identified):
+    """A message. ``error_code`` is the provider's; ``parked``: why it waits for a person instead of being sent."""
+
+    conversation: str
+    direction: Literal["inbound", "outbound"]
+    author: Literal["user", "agent", "staff", "system"]
+    kind: str
+    status: Status
+    text: str
+    error_code: int | None
+    parked: Literal["window", "opted_out"] | None
+    content_sid: str | None
+    variables: dict[str, str] | None
+    ai_result: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class SentMessages(View):
+    """What is on its way: more than one message for a text longer than one may be."""
+
+    items: list[MessageView]
+
+
+async def list_messages(call: Call[None, Paging]) -> Page[MessageView]:
+    """The newest first."""
+
+    def work(tx: OwnerTx, before: tuple[int, ...] | None) -> list[MessageRow]:
+        row = conversation_row(tx, call.ids["conversation"])
+        return message_rows(tx, row.id, before=before[0] if before else None, limit=call.limit + 1)
+
+    rows = await call.read(work, call.after(1))
+    return call.page(Page[MessageView], rows, shown, lambda row: (row.id,))
+
+
+async def read_message(call: Call[None, None]) -> MessageView:
+    """One message."""
+    return shown(await call.read(message_row, call.ids["message"]))
+
+
+async def send_message(call: Call[NewMessage, None]) -> SentMessages:
+    """A person answers: which takes the conversation over. A template is sent without that."""
+
+    def work(tx: OwnerTx) -> SentMessages:
+        conversation = as_read(tx, call.ids["conversation"], call.if_match)
+        if conversation.opted_out:
+            raise Problem(OPTED_OUT, "the person wrote STOP: nothing is sent until they write START")
+        newest = last_message_id(tx, conversation.id)
+        if call.body.template is not None:
+            _send_template(tx, conversation, call.body.template, call)
+        else:
+            _send_text(tx, conversation, call.body.text or "", call)
+        rows = message_rows(tx, conversation.id, limit=_MOST_PARTS)
+        return SentMessages(items=[shown(row) for row in reversed(rows) if row.id > newest])
+
+    return await call.commit(work)
+
+
+def shown(row: MessageRow) -> MessageView:
+    """A message as the API shows it."""
+    return MessageView.model_validate(
+        {
+            "id": row.public_id,
+            "conversation": row.conversation,
+            "direction": row.direction,
+            "author": row.author,
+            "kind": row.kind,
+            "status": row.status,
+            "text": row.body,
+            "error_code": row.error_code,
+            "parked": row.parked,
+            "content_sid": row.content_sid,
+            "variables": json.loads(row.content_variables) if row.content_variables else None,
+            "ai_result": row.ai_result,
+            "created_at": at(row.created_at),
+            "updated_at": at(row.updated_at),
+        }
+    )
+
+
+def _send_text(tx: OwnerTx, conversation: Conversation, text: str, call: Call[NewMessage, None]) -> None:
+    if conversation.state not in OPEN:
+        raise InvalidTransition(f"the conversation is {conversation.state}: it takes no messages any more")
+    if conversation.channel == "whatsapp" and call.now >= outbox.window_closes_at(conversation.last_inbound_at):
+        words = "the person's last message is more than 24 hours old: send a template (`template` instead of `text`)"
+        raise Problem(WINDOW_CLOSED, words, [Fault("/text", words)])
+    taken = handoff.reply(tx, conversation, split(text), now=call.now)
+    if conversation_row(tx, taken.public_id).assignee is None:
+        assign(tx, taken.id, call.principal.user_id, now=call.now)
+
+
+def _send_template(tx: OwnerTx, conversation: Conversation, given: TemplateMessage, call: Call[NewMessage, None]) -> None:
+    sid = given.content_sid or template_sid(tx, given.name or "", given.locale)
+    if sid is None:
+        raise wrong("/template/name", "there is no template of this name in this locale")
+    parked = message_row(tx, call.body.instead_of) if call.body.instead_of is not None else None
+    if parked is not None and (parked.parked is None or parked.conversation != conversation.public_id):
+        raise wrong("/instead_of", "is no message of this conversation that waits for a person")
+    variables = json.dumps(given.variables, ensure_ascii=False)
+    instead_of = parked.id if parked else None
+    outbox.put_template(tx, conversation, Template(sid, variables), instead_of=instead_of, now=call.now)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        _OF_CONVERSATION,
+        list_messages,
+        "List a conversation's messages, the newest first",
+        _TAG,
+        {200: Page[MessageView]},
+        action="messages.read",
+        query=Paging,
+    ),
+    Route(
+        "POST",
+        _OF_CONVERSATION,
+        send_message,
+        "Send a message as staff: free text, or a template",
+        _TAG,
+        {202: SentMessages},
+        action="messages.create",
+        body=NewMessage,
+        problems=(WRONG_STATE, WINDOW_CLOSED, OPTED_OUT, STALE),
+    ),
+    Route(
+        "GET", f"{ROOT}/messages/{{message}}", read_message, "Read a message", _TAG, {200: MessageView}, action="messages.read"
+    ),
+)
