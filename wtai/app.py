@@ -261,13 +261,20 @@ async def _work(
             lease_ms=lease_ms,
             grace_seconds=settings.worker.shutdown_grace_seconds,
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(worker.run(), name="worker")
-            try:
-                async with sweeping(database, clock):
-                    yield
-            finally:
-                worker.stop()
+        await stack.enter_async_context(_at_work(worker, database, clock))
+        yield
+
+
+@asynccontextmanager
+async def _at_work(worker: Worker, database: Database, clock: Clock) -> AsyncIterator[None]:
+    """The worker and the timers, inside ``async with``."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run(), name="worker")
+        try:
+            async with sweeping(database, clock):
+                yield
+        finally:
+            worker.stop()
 
 
 def _remembering(settings: Settings, database: Database, memories: Memories, meter: Meter, clock: Clock) -> dict[str, JobKind]:
