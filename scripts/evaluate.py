@@ -1,6 +1,7 @@
 """Measure the program against cases, offline. Exit 0 unless a measurement could not run.
 
     python3 scripts/evaluate.py closure FILE… [--json]
+    python3 scripts/evaluate.py memory MEMORIES QUERIES [--embedder hashed|openai] [--json]
     python3 scripts/evaluate.py transcripts DIR… [--json] [--api chat|responses]
 
 To add a measurement: a module in ``evaluation/`` with ``arguments(parser)`` and ``main(options) -> int``, and its name below.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import _venv
 
-MEASUREMENTS = ("closure", "transcripts")
+MEASUREMENTS = ("closure", "memory", "transcripts")
 
 
 def main() -> int:
