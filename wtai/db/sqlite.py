@@ -174,7 +174,7 @@ class _Thread(aiosqlite.Connection):
 
 @dataclass(slots=True)
 class _Unit:
-    """A unit of work waiting for its commit. ``done`` may be cancelled with its caller; ``ended`` tells what became of the unit."""
+    """A unit of work waiting for its commit. ``done`` may be cancelled with its caller; ``ended`` tells of the unit's end."""
 
     work: Callable[[SystemTx], Any]
     durable: bool
@@ -302,7 +302,7 @@ class SqliteDatabase:
     def _commit_next(self) -> None:
         """Hand what is pending to the writer's thread."""
         batch = [self._pending.popleft() for _ in range(min(len(self._pending), _MAX_BATCH))]
-        durable = any([unit.durable for unit in batch])
+        durable = any(unit.durable for unit in batch)
         works = [unit.work for unit in batch]
         written = self._writer.hand_over(_write_batch, works, durable, self._synchronous)
         written.add_done_callback(partial(self._committed, batch))
