@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import filterfalse
 from typing import Final
 
 _STOP: Final = frozenset(
@@ -29,6 +30,7 @@ _PERSON_ALONE: Final = re.compile(
     r"(?:atendente|atendimento humano|humano|operador|asesor|human|agent|representative)(?: (?:por favor|pfv?|please))?"
 )
 _NEGATION: Final = re.compile(r"\b(?:nao|nunca|nem|sem|no|not|never|don t|dont|without|sin)\b")
+_WORD: Final = re.compile(r"\w+")
 _CLAUSE_END: Final = re.compile(r"[.,;:!?\n]+")
 
 
@@ -55,5 +57,7 @@ def _wishes_for_person(clause: str) -> bool:
 
 def _folded(text: str) -> str:
     """Lower case without accents, punctuation as single blanks."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
-    return " ".join(re.findall(r"\w+", plain))
+    plain = text.casefold()
+    if not plain.isascii():
+        plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", plain)))
+    return " ".join(_WORD.findall(plain))
