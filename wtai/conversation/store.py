@@ -16,7 +16,7 @@ from wtai.conversation.model import (
 )
 from wtai.db.tx import OwnerTx, Row, SystemTx
 from wtai.errors import NotFound
-from wtai.ids import public_id
+from wtai.ids import dated_public_id, public_id
 
 _CONVERSATION = """
 SELECT id, public_id, user_id, channel, address, user_address, state, version, feature, answered_through, last_inbound_at,
@@ -317,7 +317,7 @@ def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details:
         ON CONFLICT (owner_id, provider_sid) WHERE provider_sid IS NOT NULL DO NOTHING
         RETURNING id
         """,
-        public_id=public_id("msg"),
+        public_id=dated_public_id("msg", now),
         conversation_id=conversation_id,
         kind=inbound.kind,
         body=inbound.body,
