@@ -9,7 +9,7 @@ def public_id(prefix: str) -> str:
 
 
 def dated_public_id(prefix: str, now: int) -> str:
-    """As :func:`public_id`, with the time (ms) and 80 random bits: for rows written so often that their ids must lie side by side in
-    the index, which else has one page to write for each.
+    """As :func:`public_id`, of the time (ms) and 80 random bits: for rows written so often that their ids must lie side by side
+    in their index, which else has one page to write for each.
     """
     return f"{prefix}_{now:012x}{secrets.token_hex(10)}"

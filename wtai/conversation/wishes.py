@@ -31,17 +31,19 @@ _PERSON_ALONE: Final = re.compile(
 )
 _NEGATION: Final = re.compile(r"\b(?:nao|nunca|nem|sem|no|not|never|don t|dont|without|sin)\b")
 _WORD: Final = re.compile(r"\w+")
+# Folding takes its time, and cannot make one word of these. Nothing is tried twice: a long text takes no longer than it must.
+_TWO_WORDS: Final = re.compile(r"[^A-Za-z0-9]*+[A-Za-z0-9]\S*+\s\W*+[A-Za-z0-9]")
 _CLAUSE_END: Final = re.compile(r"[.,;:!?\n]+")
 
 
 def asks_to_stop(text: str) -> bool:
     """The whole message is an opt-out word."""
-    return _folded(text) in _STOP
+    return not _TWO_WORDS.match(text) and _folded(text) in _STOP
 
 
 def asks_to_start(text: str) -> bool:
     """The whole message takes an opt-out back."""
-    return _folded(text) in _START
+    return not _TWO_WORDS.match(text) and _folded(text) in _START
 
 
 def asks_for_person(text: str) -> bool:

@@ -144,13 +144,13 @@ class _Statements:
     """The driver's connection as transactions see it."""
 
     def __init__(self, connection: SqliteConnection) -> None:
-        self._connection = connection
+        self._cursor = connection.cursor()
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._connection.execute(sql, parameters).fetchall())
+        return cast("Sequence[Row]", self._cursor.execute(sql, parameters).fetchall())
 
     def change(self, sql: str, parameters: Mapping[str, object]) -> int:
-        return cast("int", self._connection.execute(sql, parameters).rowcount)
+        return cast("int", self._cursor.execute(sql, parameters).rowcount)
 
 
 class _Thread(aiosqlite.Connection):
