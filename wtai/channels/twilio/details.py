@@ -21,11 +21,18 @@ from collections.abc import Mapping
 _REFERRAL = "Referral"
 _BUTTON = {"text": "ButtonText", "payload": "ButtonPayload", "type": "ButtonType"}
 _LIST = {"id": "ListId", "title": "ListTitle"}
+# What Twilio posts with every message, a text on WhatsApp included.
+_OF_PLAIN_TEXT = frozenset(
+    {"AccountSid", "ApiVersion", "Body", "ExternalUserId", "From", "MessageSid", "MessageType", "NumMedia", "NumSegments"}
+    | {"ProfileName", "ReferralNumMedia", "SmsMessageSid", "SmsSid", "SmsStatus", "To", "WaId"}
+)
 _DEGREES = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{1,20})?")
 
 
 def details_of(fields: Mapping[str, str]) -> dict[str, object]:
     """The details present in ``fields``; empty parameters count as absent."""
+    if fields.keys() <= _OF_PLAIN_TEXT and fields.get("MessageType", "text") == "text":
+        return {}  # what nearly every message is
     message_type = fields.get("MessageType")
     details: dict[str, object] = {
         "location": _location(fields),
