@@ -138,8 +138,8 @@ async def _show_nothing(_owner_id: int, _conversation: Conversation, _inbound_si
 
 async def _received(database: SqliteDatabase, raw: bytes) -> int:
     """Keep the message of a request; returns its conversation, which a specialist has."""
-    pairs = parse_form(raw.partition(b"\r\n\r\n")[2], "application/x-www-form-urlencoded", max_fields=100)
-    received = await database.write(1, receive, parse(pairs), Preferences(burst_quiet_ms=0), now=SystemClock().now())
+    form = parse_form(raw.partition(b"\r\n\r\n")[2], "application/x-www-form-urlencoded", max_fields=100)
+    received = await database.write(1, receive, parse(form), Preferences(burst_quiet_ms=0), now=SystemClock().now())
     if received.conversation_id is None:
         raise RuntimeError("the message was there already")
     await database.write(1, conversations.set_feature, received.conversation_id, DEFAULT)

@@ -2,7 +2,7 @@
 
 from wtai.conversation.model import OutboundMessage, Status, Template
 from wtai.db.tx import OwnerTx, Row
-from wtai.ids import public_id
+from wtai.ids import dated_public_id
 
 
 def insert_outbound(
@@ -25,7 +25,7 @@ def insert_outbound(
         FROM conversations WHERE owner_id = :owner AND id = :conversation_id
         RETURNING id
         """,
-        public_id=public_id("msg"),
+        public_id=dated_public_id("msg", now),
         conversation_id=conversation_id,
         author=author,
         body=body,
