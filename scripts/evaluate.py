@@ -1,7 +1,11 @@
 """Measure the program against cases, offline. Exit 0 unless a measurement could not run.
 
     python3 scripts/evaluate.py closure FILE… [--json]
+    python3 scripts/evaluate.py memory MEMORIES QUERIES [--embedder hashed|openai] [--json]
     python3 scripts/evaluate.py transcripts DIR… [--json] [--api chat|responses]
+    python3 scripts/evaluate.py injection FILE… [--json]
+    python3 scripts/evaluate.py routing FILE… --base-url URL [--api-key-file FILE] [--model NAME] [--json]
+    python3 scripts/evaluate.py replay --database FILE --base-url URL [--owner own_…] [--prompt finance=FILE] [--json]
 
 To add a measurement: a module in ``evaluation/`` with ``arguments(parser)`` and ``main(options) -> int``, and its name below.
 """
@@ -14,7 +18,7 @@ from pathlib import Path
 
 import _venv
 
-MEASUREMENTS = ("closure", "transcripts")
+MEASUREMENTS = ("closure", "memory", "transcripts", "injection", "routing", "replay")
 
 
 def main() -> int:

@@ -15,6 +15,11 @@ FILE_LINES, FUNCTION_LINES = 500, 60
 
 TABLES_WITHOUT_OWNER = {"owners": "its rows are the owners", "plans": "the platform's, for all owners to subscribe to"}
 
+VIRTUAL_TABLES = {
+    "memory_words": "has no columns of its own: each of its tokens begins with owner and person",
+    "memory_vocabulary": "lists the tokens of memory_words",
+}
+
 IMPORTED_ONLY_IN = {
     "openai": ("wtai/ai/openai.py",),
     "twilio": ("wtai/channels/twilio/",),
@@ -162,6 +167,9 @@ def unowned_table(source: Source) -> Iterator[int]:
         owned = re.search(r"\bowner_id\s+INTEGER\s+NOT NULL\b", columns) or name in TABLES_WITHOUT_OWNER
         if not owned or "STRICT" not in options:
             yield text.count("\n", 0, match.start()) + 1
+    for match in re.finditer(r"CREATE VIRTUAL TABLE\s+(\w+)", text):
+        if match.group(1) not in VIRTUAL_TABLES:
+            yield text.count("\n", 0, match.start()) + 1
 
 
 Check = Callable[[Source], Iterator[int]]
@@ -188,6 +196,11 @@ CHECKS: list[tuple[Check, tuple[str, ...], Source]] = [
     (oversized, ALL, Source("wtai/app.py", "x = 1\n" * 501)),
     (oversized, ALL, Source("tests/test_x.py", "def f():\n" + "    x = 1\n" * 60)),
     (unowned_table, ("wtai/**/*.sql",), Source("wtai/db/migrations/0009_x.sql", "CREATE TABLE notes (id INTEGER) STRICT;")),
+    (
+        unowned_table,
+        ("wtai/**/*.sql",),
+        Source("wtai/db/migrations/0009_x.sql", "CREATE VIRTUAL TABLE notes USING fts5 (text);"),
+    ),
     (
         unowned_table,
         ("wtai/**/*.sql",),

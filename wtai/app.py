@@ -14,14 +14,21 @@ from aiohttp import web
 
 from wtai.ai.llm import Llm
 from wtai.ai.loop import DEFAULT_LIMITS, Limits
+from wtai.ai.memory.ended import Ended
+from wtai.ai.memory.extraction import EXTRACT, Extraction
+from wtai.ai.memory.memories import Memories
+from wtai.ai.memory.summaries import SUMMARIZE, Summarizing
+from wtai.ai.memory.writing import EMBED
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
+from wtai.ai.openai_embeddings import embedder
 from wtai.ai.pricing import Prices
 from wtai.ai.specialists import Specialists
 from wtai.ai.thinking import Thinker
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
+from wtai.ai.tools.memory import memory_tools
 from wtai.ai.transcription import Transcription
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
@@ -33,6 +40,7 @@ from wtai.channels.twilio.media import MediaDownload
 from wtai.channels.typing import TypingIndicator
 from wtai.clock import MINUTE, Clock, SystemClock
 from wtai.conversation.inbox import FETCH, TRANSCRIBE, TURN
+from wtai.conversation.lifecycle import ENDED
 from wtai.conversation.outbox import SEND
 from wtai.conversation.reminders import REMIND, Reminders
 from wtai.conversation.timeouts import TIMEOUTS, Timeouts
@@ -42,11 +50,17 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
 from wtai.egress import Egress
 from wtai.errors import EnvironmentProblem
+from wtai.events import DELIVER, job_died
+from wtai.hooks.delivery import Deliveries
 from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
+from wtai.privacy.backups import BACKUP, Backups
+from wtai.privacy.erase import FINISH
+from wtai.privacy.eraser import Eraser
+from wtai.privacy.tombstones import AddressDigests
 from wtai.secrets import Sealer, open_sealer
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
@@ -108,14 +122,20 @@ def preferences(settings: Settings) -> Preferences:
     )
 
 
-def thinker(settings: Settings, database: Database, llm: Llm, http_tools: HttpTools, given: Given) -> Thinker:
+def metered(settings: Settings, database: Database, llm: Llm, clock: Clock) -> Meter:
+    """What counts the calls of models, at the settings' prices."""
+    openai = settings.openai
+    return Meter(database, llm, Prices.of(settings.prices), clock, model=openai.model, small_model=openai.small_model)
+
+
+def thinker(
+    settings: Settings, database: Database, meter: Meter, memories: Memories, http_tools: HttpTools, given: Given
+) -> Thinker:
     """What answers with the owners' specialists."""
-    router_model, small_model = settings.openai.router_model, settings.openai.small_model
-    prices = Prices.of(settings.prices)
-    meter = Meter(database, llm, prices, given.clock, model=settings.openai.model, small_model=small_model)
-    specialists = given.specialists(Specialists((current_time(), call_person()), router_model=router_model))
+    shared = (*memory_tools(memories), current_time(), call_person())
+    specialists = given.specialists(Specialists(shared, router_model=settings.openai.router_model))
     media = settings.media.directory
-    return Thinker(database, meter, specialists, http_tools, given.clock, given.limits, media=media)
+    return Thinker(database, meter, specialists, memories, http_tools, given.clock, given.limits, media=media)
 
 
 async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:
@@ -192,7 +212,7 @@ def _api(settings: Settings, database: Database, clock: Clock) -> Api:
 
 @asynccontextmanager
 async def _work(
-    settings: Settings, database: Database, accounts: Accounts, given: Given, public_url: str | None
+    settings: Settings, database: SqliteDatabase, accounts: Accounts, given: Given, public_url: str | None
 ) -> AsyncIterator[None]:
     """The worker with its handlers, drained at the end."""
     clock = given.clock
@@ -219,7 +239,10 @@ async def _work(
         egress = Egress(settings.egress.allowed_private_hosts)
         stack.push_async_callback(egress.close)
         http_tools = HttpTools(database, sealer(settings), egress, clock)
-        turns = Turns(database, thinker(settings, database, llm, http_tools, given), clock, base=base, show_typing=typing.show)
+        meter = metered(settings, database, llm, clock)
+        memories = Memories(database, embedder(settings.openai, llm.post))
+        thinking = thinker(settings, database, meter, memories, http_tools, given)
+        turns = Turns(database, thinking, clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
         sender = Sender(database, accounts, channels, clock, reconcile_ms=reconcile_ms)
         kinds = {
@@ -228,10 +251,13 @@ async def _work(
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
+            DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
+            **_remembering(settings, database, memories, meter, clock),
+            **_keeping(settings, database, clock),
             **await stack.enter_async_context(_media(settings, database, accounts, llm, clock)),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
-        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH)
+        queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH, on_death=job_died)
         worker = Worker(
             queue,
             kinds,
@@ -240,13 +266,59 @@ async def _work(
             lease_ms=lease_ms,
             grace_seconds=settings.worker.shutdown_grace_seconds,
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(worker.run(), name="worker")
-            try:
-                async with sweeping(database, clock):
-                    yield
-            finally:
-                worker.stop()
+        await stack.enter_async_context(_at_work(worker, database, clock))
+        yield
+
+
+def eraser(settings: Settings, database: SqliteDatabase, clock: Clock) -> Eraser:
+    """What erases people and owners, with their files."""
+    digests = AddressDigests(sealer(settings))
+    return Eraser(database, digests, clock, media=settings.media.directory, backups=settings.backup.directory)
+
+
+def backups(settings: Settings, database: SqliteDatabase, clock: Clock) -> Backups:
+    """What makes back-ups."""
+    chosen = settings.backup
+    return Backups(
+        database,
+        clock,
+        directory=chosen.directory,
+        media=settings.media.directory,
+        every_hours=chosen.every_hours,
+        keep=chosen.keep,
+    )
+
+
+def _keeping(settings: Settings, database: SqliteDatabase, clock: Clock) -> dict[str, JobKind]:
+    """The jobs that make back-ups and end erasures."""
+    tries = settings.worker.max_attempts
+    return {
+        BACKUP: JobKind(backups(settings, database, clock).handle, tries),
+        FINISH: JobKind(eraser(settings, database, clock).finish, tries),
+    }
+
+
+@asynccontextmanager
+async def _at_work(worker: Worker, database: Database, clock: Clock) -> AsyncIterator[None]:
+    """The worker and the timers, inside ``async with``."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run(), name="worker")
+        try:
+            async with sweeping(database, clock):
+                yield
+        finally:
+            worker.stop()
+
+
+def _remembering(settings: Settings, database: Database, memories: Memories, meter: Meter, clock: Clock) -> dict[str, JobKind]:
+    """The jobs that keep facts and summaries, away from the turns."""
+    base, model, tries = preferences(settings), settings.openai.small_model, settings.worker.max_attempts
+    return {
+        EMBED: JobKind(memories.embed, tries),
+        EXTRACT: JobKind(Extraction(database, meter, clock, base=base, model=model).handle, tries),
+        SUMMARIZE: JobKind(Summarizing(database, meter, base=base, model=model).handle, tries),
+        ENDED: JobKind(Ended(database, clock).handle, tries),
+    }
 
 
 @asynccontextmanager

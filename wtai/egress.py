@@ -128,6 +128,8 @@ class Egress:
     ) -> Response:
         """Send one request and read its answer: within ``seconds`` in all, of ``max_bytes`` at most, redirects not followed.
 
+        With 0 the body is left unread, whatever it is.
+
         EgressRefused or EgressUnavailable.
         """
         target = self._checked(url)
@@ -138,7 +140,7 @@ class Egress:
                 asyncio.timeout(seconds),
                 session.request(method, target, headers=headers, data=body, allow_redirects=False) as answer,
             ):
-                return Response(answer.status, answer.headers, await _read(answer, max_bytes))
+                return Response(answer.status, answer.headers, await _read(answer, max_bytes) if max_bytes else b"")
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, NotPublicError):
                 raise EgressRefused(f"{host} {error.os_error}", received=False) from None

@@ -12,6 +12,7 @@ from typing import Final
 from wtai.ai.tools.http_store import SECRET_FIELD
 from wtai.channels.accounts import TOKEN_FIELD
 from wtai.db.tx import Row, SystemTx
+from wtai.hooks.model import SECRETS_FIELD
 from wtai.secrets import Sealer, UnsealError, key_id
 
 BATCH: Final = 100
@@ -40,6 +41,12 @@ SEALED: Final = (
         SECRET_FIELD,
         "SELECT id, owner_id, secret AS value FROM http_tools WHERE id > :after ORDER BY id LIMIT :limit",
         "UPDATE http_tools SET secret = :new WHERE owner_id = :owner_id AND id = :id AND secret = :old",
+    ),
+    SealedColumn(
+        SECRETS_FIELD,
+        "SELECT id, owner_id, secrets AS value FROM webhook_endpoints WHERE id > :after ORDER BY id LIMIT :limit",
+        "UPDATE webhook_endpoints SET secrets = :new WHERE owner_id = :owner_id AND id = :id AND secrets = :old",
+        is_list=True,
     ),
 )
 

@@ -13,7 +13,7 @@ from wtai.errors import StorageUnavailable
 from wtai.jobs.store import BACKGROUND, enqueue
 from wtai.privacy.backups import BACKUP
 
-SWEEPS: Final = ((TIMEOUTS, 30 * SECOND),)
+SWEEPS: Final = ((TIMEOUTS, 30 * SECOND), (BACKUP, 10 * MINUTE))
 """Kinds of jobs and how often each is enqueued (ms)."""
 
 

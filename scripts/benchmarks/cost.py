@@ -13,13 +13,15 @@ from benchmarks.database import opened
 from benchmarks.queue import KEYED, drained_cpu_seconds
 from benchmarks.webhooks import ACCOUNT, NUMBER, TOKEN, of_many_users
 from wtai.ai.llm import Assistant, Finish, LlmRequest, Reply, System, User
+from wtai.ai.memory.embedder import HashedEmbedder
+from wtai.ai.memory.memories import Memories
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.specialists import DEFAULT, Specialists
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
-from wtai.app import Given, thinker
+from wtai.app import Given, metered, thinker
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
@@ -67,7 +69,8 @@ async def steps(data: Path, twilio_url: str, model_url: str, messages: int) -> S
         conversations = [await _received(database, raw) for raw in of_many_users(messages, range(messages))]
         sealer = Sealer(read_key_file(data / "wtai.key"))
         http_tools = HttpTools(database, sealer, Egress(), clock)
-        thinking = thinker(Settings(), database, _InstantModel(), http_tools, Given())
+        meter, memories = metered(Settings(), database, _InstantModel(), clock), Memories(database, HashedEmbedder())
+        thinking = thinker(Settings(), database, meter, memories, http_tools, Given())
         turns = Turns(database, thinking, clock, base=Preferences(), show_typing=_show_nothing)
         turn = await _spent(turns.handle, [_job(TURN, "conversation_id", one) for one in conversations])
         rows = await database.system_read(lambda tx: tx.all("SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id"))
@@ -135,8 +138,8 @@ async def _show_nothing(_owner_id: int, _conversation: Conversation, _inbound_si
 
 async def _received(database: SqliteDatabase, raw: bytes) -> int:
     """Keep the message of a request; returns its conversation, which a specialist has."""
-    pairs = parse_form(raw.partition(b"\r\n\r\n")[2], "application/x-www-form-urlencoded", max_fields=100)
-    received = await database.write(1, receive, parse(pairs), Preferences(burst_quiet_ms=0), now=SystemClock().now())
+    form = parse_form(raw.partition(b"\r\n\r\n")[2], "application/x-www-form-urlencoded", max_fields=100)
+    received = await database.write(1, receive, parse(form), Preferences(burst_quiet_ms=0), now=SystemClock().now())
     if received.conversation_id is None:
         raise RuntimeError("the message was there already")
     await database.write(1, conversations.set_feature, received.conversation_id, DEFAULT)

@@ -93,6 +93,7 @@ def _settings(data_dir: Path, twilio: FakeTwilio, sections: Sections) -> Setting
         "database": {"url": f"sqlite:///{data_dir / 'wtai.db'}"},
         "security": {"key_file": str(data_dir / "wtai.key")},
         "twilio": {"base_url": twilio.url, "messaging_url": twilio.url},
+        "media": {"directory": str(data_dir / "media")},
         "conversation": {"burst_quiet_ms": 0},
     }
     names = {*needed, *sections}

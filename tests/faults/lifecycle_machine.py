@@ -17,8 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.fakes import ManualClock
 from tests.faults.lifecycle_promises import ALLOWED, FINAL, Lane, Promises, Units
 from wtai.ai import turn
+from wtai.ai.memory.window import Windows
+from wtai.ai.owed import Owed, read_owed
 from wtai.ai.store import AiResult
-from wtai.ai.turn import APOLOGIZE, Answer, Owed
+from wtai.ai.thinking import Answer, failed
+from wtai.ai.turn import APOLOGIZE
 from wtai.clock import DAY, HOUR
 from wtai.conversation import handoff, inbox, lifecycle, outbox, store, timeouts
 from wtai.conversation.inbox import TURN
@@ -138,7 +141,9 @@ class LifecycleMachine(RuleBasedStateMachine):
     def claim(self, limit: int) -> None:
         jobs, _ = self.units.system(self.queue._claim, limit)
         for job in jobs:
-            if job.kind == SEND:
+            if job.kind not in {SEND, TURN, APOLOGIZE}:  # what is remembered afterwards is not looked at here
+                self.units.system(self.queue._complete, [job])
+            elif job.kind == SEND:
                 self.sending.append(Sending(job, job.argument("message_id")))
             else:
                 self.thinking.append(Thinking(job))
@@ -185,9 +190,9 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def read(self, one: Thinking) -> None:
         conversation_id = one.job.argument("conversation_id")
-        one.owed = self.units.write(turn._owed, conversation_id, BASE)
+        one.owed = self.units.write(read_owed, conversation_id, BASE, Windows(), now=self.clock.now())
         if one.owed is not None and one.owed.conversation.state is State.PENDING:
-            one.owed = self.units.write(turn._begin, conversation_id, BASE, now=self.clock.now())
+            one.owed = self.units.write(turn._begin, conversation_id, BASE, Windows(), now=self.clock.now())
         if one.owed is None:
             self.finish(one)
 
@@ -388,7 +393,9 @@ class LifecycleMachine(RuleBasedStateMachine):
     def work_off(self, jobs: list[Job]) -> None:
         for job in jobs:
             self.model.check()
-            if job.kind == SEND:
+            if job.kind not in {SEND, TURN, APOLOGIZE}:
+                self.units.system(self.queue._complete, [job])
+            elif job.kind == SEND:
                 one = Sending(job, job.argument("message_id"))
                 self.sending.append(one)
                 while one in self.sending:
@@ -423,6 +430,6 @@ def answer_of(owed: Owed, kind: str) -> Answer:
         case "call":
             return Answer(result, "", State.HANDOFF, "asked for a person")
         case "fail":
-            return turn._failed(owed, AiResult("general", "empty", "m", "p"))
+            return failed(owed, AiResult("general", "empty", "m", "p"))
         case _:
             return Answer(result, "claro")

@@ -181,11 +181,11 @@ async def test_a_write_cancelled_again_and_again_still_ends_before_it_tells(path
 async def test_without_waiting_for_the_end_a_cancelled_caller_is_told_too_early(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def carelessly(done: "asyncio.Future[object]") -> object:
-        return await done
+    async def carelessly(_done: "asyncio.Future[object]") -> None:
+        return
 
     with monkeypatch.context() as sabotage:
-        sabotage.setattr(module, "_to_its_end", carelessly)
+        sabotage.setattr(module, "_ended", carelessly)
         with pytest.raises(AssertionError, match="told before the unit had ended"):
             await cancel_a_slow_write(database)
 

@@ -27,8 +27,8 @@ from wtai.simulator.voice import voice_note
 
 Heard = dict[str, list[str]]
 
-# The echo calls no tools and nobody's time is up: see test_kill_steps.py.
-AT_WORK = [name for name in NAMES if not name.startswith(("migration.", "tool.", "sweep."))]
+# The echo calls no tools, nobody's time is up and nobody is told: see test_kill_steps.py and flow/test_hooks.py.
+AT_WORK = [name for name in NAMES if not name.startswith(("migration.", "tool.", "sweep.", "hook."))]
 IN_A_TASK = [
     "ack.after_commit",
     "transcribe.after_commit",

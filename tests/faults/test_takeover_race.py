@@ -17,12 +17,14 @@ import pytest
 from tests.program import World, open_world, person
 from wtai.ai import turn
 from wtai.ai.context import STEPPED_IN
+from wtai.ai.memory.embedder import HashedEmbedder
+from wtai.ai.memory.memories import Memories
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.owed import Owed
 from wtai.ai.thinking import Answer
 from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
-from wtai.app import Given, sealer, thinker
+from wtai.app import Given, metered, sealer, thinker
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
@@ -223,9 +225,9 @@ async def open_desk(data_dir: Path) -> AsyncIterator[Desk]:
         channels = {"whatsapp": channel}
         typing = TypingIndicator(accounts, channels)
         http_tools = HttpTools(database, sealer(settings), Egress(), CLOCK)
-        turns = Turns(
-            database, thinker(settings, database, llm, http_tools, Given(CLOCK)), CLOCK, base=BASE, show_typing=typing.show
-        )
+        meter, memories = metered(settings, database, llm, CLOCK), Memories(database, HashedEmbedder())
+        thinking = thinker(settings, database, meter, memories, http_tools, Given(CLOCK))
+        turns = Turns(database, thinking, CLOCK, base=BASE, show_typing=typing.show)
         yield Desk(world, database, turns, Sender(database, accounts, channels, CLOCK, reconcile_ms=0))
 
 

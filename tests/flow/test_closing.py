@@ -8,6 +8,7 @@ import pytest
 
 from tests.program import World, open_world, person
 from wtai.ai import turn
+from wtai.ai.memory.window import Windows
 from wtai.ai.store import AiResult
 from wtai.ai.turn import Answer
 from wtai.app import Running
@@ -162,7 +163,7 @@ async def test_what_was_written_before_the_question_came_does_not_answer_it(worl
     async with world.running(role="web") as program:
         await world.say(ANA, "valeu")
         conversation_id = world.value("SELECT id FROM conversations")
-        owed = await program.database.write(line, turn._begin, conversation_id, Preferences(), now=1)
+        owed = await program.database.write(line, turn._begin, conversation_id, Preferences(), Windows(), now=1)
         assert owed is not None
         await world.say(ANA, "sim")
         asking = Answer(AiResult("general", "asked", "", ""), PT.may_close, question=Question.CLOSURE)

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping
 import pytest
 from pydantic import JsonValue
 
+from wtai.ai.context import note, recap
 from wtai.ai.loop import UNKEPT
+from wtai.ai.memory.memories import Memory
+from wtai.ai.memory.ranking import Parts
 from wtai.ai.promises import unkept
 from wtai.ai.specialists import Specialists
 from wtai.ai.toolbox import REFUSED, WAITS
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.simulator.model_wire import Answer, Call
-from wtai.simulator.prompt import Exchange, Parameters, Prompt
+from wtai.simulator.prompt import ChatRequest, Exchange, Parameters, Prompt
 from wtai.simulator.replies import NOT_DONE, answer, echo
 
 AGENTS = Specialists((current_time(), call_person()), router_model=None).of("pt-BR", ()).agents
@@ -292,14 +295,26 @@ def test_everything_found_about_a_subject_is_forgotten_and_nothing_else() -> Non
 
 def test_a_question_about_the_past_is_answered_from_memory_from_the_note_or_from_the_conversation() -> None:
     asked = "qual é o nome do meu cachorro?"
-    found = {"memories": [{"text": "A pessoa mora em Lins."}, {"text": "O cachorro se chama Rex."}]}
-    said = "Você me contou: “O cachorro se chama Rex.”."
+    dog = {"text": "O cachorro se chama Rex.", "told_on": "2026-10-28"}
+    found = {"memories": [{"text": "A pessoa mora em Lins.", "told_on": "2026-10-28"}, dog]}
+    said = "Você me contou em 28/10: “O cachorro se chama Rex.”."
     assert answer(prompt(asked, tools=MEMORY, done=[("recall", {"query": asked}, found)])).text == said
-    assert answer(prompt(asked, tools=MEMORY, known=("O cachorro se chama Rex.",))).text == said
+    assert answer(prompt(asked, tools=MEMORY, known=("2026-10-28: O cachorro se chama Rex.",))).text == said
+    assert answer(prompt(asked, tools=MEMORY, known=("2026-10-28 (no longer): O cachorro se chama Rex.",))).calls
     assert "Rex" in answer(prompt(asked, tools=MEMORY, earlier=("meu cachorro se chama Rex",))).text
     nothing = [("recall", {"query": asked}, {"memories": []})]
     assert answer(prompt(asked, tools=MEMORY, done=nothing)).text == "Ainda não sei isso sobre você."
     assert answer(prompt("qual é o meu nome?", tools=MEMORY, earlier=("quero apagar meu cadastro",))).calls
+
+
+def test_the_programs_notes_are_what_it_knows_and_no_messages() -> None:
+    kept = (Memory("mem_1", "O cachorro se chama Rex.", 1_793_188_800_000, False, 1.0, Parts(1, 1, None, 1)),)
+    notes = [note(1_795_237_200_000, "UTC", kept), *(said.text for said in recap("Falou de bolos.", None))]
+    messages = [{"role": "user", "content": text} for text in [*notes, "oi"]]
+    asked = ChatRequest.model_validate({"model": "m", "messages": messages}).prompt()
+    assert asked.texts == ("oi",)
+    assert asked.known == ("2026-10-28: O cachorro se chama Rex.", "Falou de bolos.")
+    assert asked.notes == ()
 
 
 def test_facts_are_taken_from_the_persons_lines_of_a_transcript_in_the_shape_asked_for() -> None:

@@ -56,7 +56,7 @@ class Client:
 
     async def __call__(self, method: str, path: str, body: object = None, *, raw: bytes | None = None, **headers: str) -> Reply:
         """``path`` from /api/v1 on, or from / where it starts with /api. Names of headers with _ for -."""
-        url = path if path.startswith("/api") else f"/api/v1{path}"
+        url = path if path.startswith("/api/") or path == "/api" else f"/api/v1{path}"
         all_headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token is not None:
             all_headers.setdefault("Authorization", f"Bearer {self.token}")

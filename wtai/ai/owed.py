@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from wtai.ai import context, store
 from wtai.ai.features_store import Feature, features
 from wtai.ai.llm import Message as Said
+from wtai.ai.memory.conversations import summary_of
+from wtai.ai.memory.window import Windows
 from wtai.ai.tools.http_store import HttpTool, http_tools
 from wtai.conversation import store as conversations
 from wtai.conversation.media import answerable
@@ -47,7 +49,7 @@ class Owed:
         return self.conversation.answered_through
 
 
-def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
+def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, windows: Windows, *, now: int) -> Owed | None:
     """What the conversation is owed at ``now`` (ms); None if that is nothing, or waits for an attachment."""
     conversation = conversations.conversation(tx, conversation_id)
     if conversation is None or conversation.state not in TAKES_TURNS:
@@ -60,7 +62,7 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int)
     return Owed(
         conversation,
         tuple(messages),
-        _history(tx, conversation, context.turns_left_out(count)),
+        windows.history(tx, conversation, lambda: _history(tx, conversation, context.turns_left_out(count))),
         count + 1,
         store.failed_turns(tx, conversation_id),
         owner(tx).locale,
@@ -79,4 +81,6 @@ def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, 
     if skip:  # what happened before the window opens stays outside it
         steps = [step for step in steps if messages and step[0] >= messages[0].created_at]
     turns = store.past_turns(tx, conversation.id, skip=skip)
-    return context.history(turns, messages, steps, conversation.answered_through)
+    summaries = summary_of(tx, conversation.id)
+    recap = context.recap(summaries.previous, summaries.own if skip else None)
+    return (*recap, *context.history(turns, messages, steps, conversation.answered_through))

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from wtai.ai import context
 from wtai.ai.llm import Llm, User, messages_to_json
 from wtai.ai.loop import Ending, Limits, Outcome, run
+from wtai.ai.memory.memories import Memories, Memory
 from wtai.ai.metering import Meter, MeteredLlm
 from wtai.ai.owed import Owed
 from wtai.ai.pictures import pictures
@@ -37,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 _NO_KEY_YET: Final = "missing_api_key"
 _CALLS: Final = TypeAdapter(tuple[Call, ...])
+_MEMORIES: Final = TypeAdapter(tuple[Memory, ...])
+_REMEMBERED: Final = {"__all__": {"public_id", "score", "parts", "superseded"}}
+"""What a result keeps of the memories shown; the texts stay with the person, who may have them forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Thinker:
         database: Database,
         meter: Meter,
         specialists: Specialists,
+        memories: Memories,
         http_tools: HttpTools,
         clock: Clock,
         limits: Limits,
@@ -70,6 +75,7 @@ class Thinker:
     ) -> None:
         self._database = database
         self._meter = meter
+        self._memories = memories
         self._http_tools = http_tools
         self._specialists = specialists
         self._clock = clock
@@ -87,7 +93,9 @@ class Thinker:
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
         shown = await pictures(self._media, owed.messages)
-        users = [User(context.note(now, owed.chosen.time_zone)), User(context.thought(owed.messages), images=shown)]
+        said = context.thought(owed.messages)
+        known = await self._memories.recall(owner_id, owed.conversation.user_id, said)
+        users = [User(context.note(now, owed.chosen.time_zone, known.items)), User(said, images=shown)]
         await pass_failpoint("turn.before_model")
         started = self._clock.monotonic()
         routing = self._metered(owner_id, owed, "router")
@@ -110,6 +118,7 @@ class Thinker:
             _result(roster, chosen, outcome),
             latency_ms=round((self._clock.monotonic() - started) * 1000),
             cost=routing.spent.cost + model.spent.cost,
+            memories=_MEMORIES.dump_json(known.items, include=_REMEMBERED).decode(),
         )
         return _answer(owed, result, chosen, outcome, toolbox.question)
 

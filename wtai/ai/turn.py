@@ -10,6 +10,9 @@ import structlog
 
 from wtai.ai import context, store, toolbox_store
 from wtai.ai.llm import Assistant, User
+from wtai.ai.memory.extraction import owe_extraction
+from wtai.ai.memory.summaries import owe_summary_when_long
+from wtai.ai.memory.window import Windows
 from wtai.ai.owed import TAKES_TURNS, Owed, read_owed
 from wtai.ai.specialists import DEFAULT
 from wtai.ai.store import ASKED, CLOSED, HANDED_OVER, INTERRUPTED, NO_QUOTA, AiResult
@@ -36,6 +39,7 @@ APOLOGIZE: Final = "apologize"
 """The kind of job that takes over from a dead turn; same payload."""
 
 _DRAFTS: Final = 3
+_TURNS_BETWEEN_EXTRACTIONS: Final = 10
 _TYPING_AFTER_SECONDS: Final = 0.7
 _TYPING_SECONDS: Final = 20.0  # the sign goes out after 25 s
 
@@ -52,6 +56,7 @@ class Turns:
         self._clock = clock
         self._base = base
         self._show_typing = show_typing
+        self._windows = Windows()
 
     async def handle(self, job: Job) -> None:
         """Answer everything the person wrote since the last answer.
@@ -92,9 +97,13 @@ class Turns:
 
     async def _read(self, job: Job) -> Owed | None:
         conversation_id = job.argument("conversation_id")
-        owed = await self._database.read(job.owner_id, read_owed, conversation_id, self._base, now=self._clock.now())
+        owed = await self._database.read(
+            job.owner_id, read_owed, conversation_id, self._base, self._windows, now=self._clock.now()
+        )
         if owed is not None and owed.conversation.state is State.PENDING:
-            owed = await self._database.write(job.owner_id, _begin, conversation_id, self._base, now=self._clock.now())
+            owed = await self._database.write(
+                job.owner_id, _begin, conversation_id, self._base, self._windows, now=self._clock.now()
+            )
         return owed
 
     async def _out_of_quota(self, job: Job, owed: Owed) -> Answer | None:
@@ -160,11 +169,11 @@ def _without_model(owed: Owed, step: Step) -> Answer | None:
             return None
 
 
-def _begin(tx: OwnerTx, conversation_id: int, base: Preferences, *, now: int) -> Owed | None:
-    owed = read_owed(tx, conversation_id, base, now=now)
+def _begin(tx: OwnerTx, conversation_id: int, base: Preferences, windows: Windows, *, now: int) -> Owed | None:
+    owed = read_owed(tx, conversation_id, base, windows, now=now)
     if owed is not None and owed.conversation.state is State.PENDING:
         lifecycle.move(tx, owed.conversation, State.PROGRESS, actor="agent", reason="turn started", now=now)
-        owed = read_owed(tx, conversation_id, base, now=now)
+        owed = read_owed(tx, conversation_id, base, windows, now=now)
     return owed
 
 
@@ -186,7 +195,17 @@ def _commit(tx: OwnerTx, owed: Owed, answer: Answer, *, final: bool, now: int) -
     if answer.closure is not None:
         conversations.insert_closure(tx, current.id, owed.through, answer.closure, now=now)
     _conclude(tx, current, owed, answer, result_id, now)
+    _remember(tx, current.id, owed.number, now)
     failpoint("turn.before_commit")
+
+
+def _remember(tx: OwnerTx, conversation_id: int, turns: int, now: int) -> None:
+    """Away from the turn: facts every ten turns, and a summary of what leaves the window. At the end ``after`` does the rest."""
+    if turns % _TURNS_BETWEEN_EXTRACTIONS == 0:
+        owe_extraction(tx, conversation_id, now=now)
+    left_out = context.turns_left_out(turns)
+    if left_out:
+        owe_summary_when_long(tx, conversation_id, store.through_of_turn(tx, conversation_id, left_out), now=now)
 
 
 def _conclude(tx: OwnerTx, current: Conversation, owed: Owed, answer: Answer, result_id: int, now: int) -> None:

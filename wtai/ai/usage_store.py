@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Literal
 
 from wtai.ai.llm import Usage
 from wtai.ai.pricing import MICROS, Quote
 from wtai.clock import DAY, SECOND
 from wtai.db.tx import OwnerTx, Row
+from wtai.events import Event, Told, emit, moment
+from wtai.events_store import user_public_id
 from wtai.identity.preferences import Preferences
 
 
@@ -101,7 +104,10 @@ def hold(tx: OwnerTx, purpose: Purpose, budgets: Budgets, quotes: Sequence[Quote
         if affordable is not None:
             _add(tx, purpose, held=affordable.most, cost=0, usage=Usage())
             return affordable
-    return Refused(tightest, _alert(tx, purpose, tightest, now=now))
+    first = _alert(tx, purpose, tightest, now=now)
+    if first:
+        emit(tx, Event.BUDGET_REACHED, partial(_told, tx, purpose, tightest, now), now=now)
+    return Refused(tightest, first)
 
 
 def settle(tx: OwnerTx, purpose: Purpose, *, held: int, cost: int, usage: Usage) -> None:
@@ -230,6 +236,17 @@ def _alert(tx: OwnerTx, purpose: Purpose, budget: Budget, *, now: int) -> bool:
         now=now,
     )
     return noted == 1
+
+
+def _told(tx: OwnerTx, purpose: Purpose, budget: Budget, now: int) -> Told:
+    of_user = budget is Budget.USER_DAY
+    data = {
+        "budget": budget,
+        "period": purpose.day if of_user else purpose.month,
+        "user": user_public_id(tx, purpose.user_id) if of_user else None,
+        "resets_at": moment(resets_at(budget, now)),
+    }
+    return Told(data, purpose.user_id if of_user else None)
 
 
 def _total(row: Row) -> Total:

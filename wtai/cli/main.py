@@ -33,10 +33,13 @@ COMMANDS: Final = {
     "token": Entry("wtai.cli.tokens:token", "Create, show and revoke API tokens."),
     "plan": Entry("wtai.cli.plans:plan", "Show and set plans, and who is on which."),
     "feature": Entry("wtai.cli.features:feature", "Show and set what an owner's AI may do."),
+    "webhook": Entry("wtai.cli.webhooks:webhook", "Create and show webhook endpoints, deliver events again."),
     "keys": Entry("wtai.cli.keys:keys", "Check and rotate the keys that seal credentials."),
     "memory": Entry("wtai.cli.memory:memory", "Make memories findable again after a change of the embedding model."),
     "jobs": Entry("wtai.cli.queue:jobs", "List, retry and discard jobs."),
     "db": Entry("wtai.cli.database:db", "Migrate the database and show its state."),
+    "backup": Entry("wtai.cli.backup:backup", "Make, show and check back-ups."),
+    "restore": Entry("wtai.cli.restore:restore", "Put a back-up in the place of the database."),
     "trigger": Entry("wtai.cli.trigger:trigger", "Send a signed webhook to a running wtai."),
     "version": Entry("wtai.cli.configuration:version", "Show the versions of wtai, Python and SQLite."),
 }

@@ -8,7 +8,7 @@ from wtai.clock import MINUTE
 from wtai.conversation import lifecycle, outbox, store
 from wtai.conversation.inbox import owe_turn
 from wtai.conversation.model import Conversation, State
-from wtai.conversation.outbox_store import cancel_unsent
+from wtai.conversation.outbox import cancel_unsent
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
 from wtai.errors import InvalidTransition

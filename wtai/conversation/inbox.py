@@ -1,12 +1,13 @@
 """What comes in: a message is kept, its person and conversation found or opened, and a turn owed, in one transaction."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wtai.clock import MINUTE
-from wtai.conversation import lifecycle, optout, store
+from wtai.conversation import events, lifecycle, optout, store
 from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after
-from wtai.conversation.model import Conversation, Inbound, State
+from wtai.conversation.model import Conversation, Inbound, Person, State
 from wtai.db.tx import OwnerTx
 from wtai.failpoints import failpoint
 from wtai.identity.preferences import Preferences
@@ -36,10 +37,14 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> 
 
     ``chosen`` is what holds for this owner. Someone who opted out is owed nothing until they opt in again.
     """
-    if store.has_message(tx, inbound.provider_sid):
-        return Received(new=False)
-    user_id = _person(tx, inbound, now)
-    conversation = store.open_conversation(tx, user_id, inbound.our_address) or _open(tx, user_id, inbound, chosen, now)
+    known = store.known_as(tx, inbound.channel, inbound.identities)
+    user_id = _user_as_known(inbound, known)
+    conversation = None if user_id is None else store.open_conversation(tx, user_id, inbound.our_address)
+    if conversation is None:  # more than the message is new, which a repeat must not create
+        if store.has_message(tx, inbound.provider_sid):
+            return Received(new=False)
+        user_id = _user(tx, inbound, known, now)
+        conversation = store.open_conversation(tx, user_id, inbound.our_address) or _open(tx, user_id, inbound, chosen, now)
     message_id = store.insert_inbound(tx, conversation.id, inbound, _details(inbound), now=now)
     if message_id is None:
         return Received(new=False)
@@ -55,6 +60,7 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> 
         store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
         if conversation.state is not State.HANDOFF:
             owe_turn(tx, conversation, quiet_ms=quiet_after(inbound, chosen.burst_quiet_ms), now=now)
+    events.message_received(tx, message_id, now=now)
     failpoint("ack.before_commit")
     return Received(True, message_id, conversation.id)
 
@@ -97,9 +103,16 @@ def _owe_media(tx: OwnerTx, conversation_id: int, message_id: int, inbound: Inbo
         enqueue(tx, FETCH, {"message_id": message_id}, now=now)
 
 
-def _person(tx: OwnerTx, inbound: Inbound, now: int) -> int:
+def _user_as_known(inbound: Inbound, known: Mapping[str, Person]) -> int | None:
+    """The person who wrote, if nothing about them is new: neither an identity nor the name."""
+    person = next(iter(known.values()), None)
+    if person is None or len(known) < len(inbound.identities) or (inbound.profile_name or person.name) != person.name:
+        return None
+    return person.user_id
+
+
+def _user(tx: OwnerTx, inbound: Inbound, known: Mapping[str, Person], now: int) -> int:
     """The person who wrote: known under one of their identities, or under another spelling of one, or new."""
-    known = store.known_as(tx, inbound.channel, inbound.identities)
     person = next(iter(known.values()), None)
     if person is None and inbound.lookup:
         person = next(iter(store.known_as(tx, inbound.channel, inbound.lookup).values()), None)
@@ -118,6 +131,7 @@ def _person(tx: OwnerTx, inbound: Inbound, now: int) -> int:
 def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Conversation:
     conversation = store.insert_conversation(tx, user_id, inbound, expires_at=now + chosen.expire_minutes * MINUTE, now=now)
     store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason="first message", now=now)
+    events.conversation_opened(tx, conversation, now=now)
     return conversation
 
 

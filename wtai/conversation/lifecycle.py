@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from wtai.conversation import store
+from wtai.conversation import events, store
 from wtai.conversation.model import Conversation, State
 from wtai.db.tx import OwnerTx
 from wtai.errors import InvalidTransition, StaleVersion
+from wtai.jobs.store import BACKGROUND, enqueue
 
 _FINAL_FROM_ANY: Final = frozenset(
     {State.AGENT_CLOSED, State.SUPPORT_CLOSED, State.USER_CLOSED, State.EXPIRED, State.IDLE_TIMEOUT, State.FAILED}
@@ -20,12 +21,16 @@ OPEN: Final = frozenset(TRANSITIONS)
 """States in which a conversation still takes messages; every other one is final."""
 
 
+ENDED: Final = "conversation_ended"
+"""The kind of job that does what follows the end of a conversation; its payload is {"conversation_id"}."""
+
+
 def move(
     tx: OwnerTx, conversation: Conversation, to: State, *, actor: str, reason: str, idle_at: int | None = None, now: int
 ) -> Conversation:
     """Bring ``conversation``, as read, to state ``to`` and record who did it and why; returns it as it is now.
 
-    ``idle_at`` (ms) goes with WAITING_USER: when we stop waiting.
+    ``idle_at`` (ms) goes with WAITING_USER: when we stop waiting. What follows an end is a job of its own (ENDED).
 
     InvalidTransition if the table has no such edge, StaleVersion if the conversation has changed since it was read.
     """
@@ -34,7 +39,10 @@ def move(
     if not store.change_state(tx, conversation, to, closed_at=None if to in OPEN else now, idle_at=idle_at, now=now):
         raise StaleVersion(f"conversation {conversation.public_id} has changed since version {conversation.version} was read")
     store.insert_event(tx, conversation.id, conversation.state, to, actor=actor, reason=reason, now=now)
+    if to not in OPEN:
+        enqueue(tx, ENDED, {"conversation_id": conversation.id}, priority=BACKGROUND, now=now)
     moved = store.conversation(tx, conversation.id)
     if moved is None:
         raise StaleVersion(f"conversation {conversation.public_id} is gone")
+    events.conversation_moved(tx, conversation.state, moved, actor=actor, reason=reason, now=now)
     return moved

@@ -102,8 +102,8 @@ class Inbound:
     quoted_sid: str | None = None
     media: tuple[InboundMedia, ...] = ()
     details: dict[str, object] = field(default_factory=dict)
-    raw: str = "[]"
-    """The provider's parameters as received: a JSON list of [name, value]."""
+    raw: str = ""
+    """The provider's words as received, in its own format."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from wtai.clock import DAY
+from wtai.conversation import events
 from wtai.conversation import outbox_store as store
 from wtai.conversation.model import Conversation, OutboundMessage, Status, StatusUpdate, Template
 from wtai.conversation.store import has_message
@@ -73,8 +74,9 @@ def put(
 
 def put_template(tx: OwnerTx, conversation: Conversation, template: Template, *, instead_of: int | None = None, now: int) -> None:
     """Send an approved template, which may go out at any time; a parked message that it stands for is canceled."""
-    if instead_of is not None and look(tx, instead_of).parked is not None:
-        store.set_status(tx, instead_of, Status.CANCELED, now=now)
+    parked = None if instead_of is None else look(tx, instead_of)
+    if parked is not None and parked.parked is not None:
+        _move(tx, parked.id, parked.status, Status.CANCELED, now=now)
     message_id = store.insert_outbound(tx, conversation.id, "", author="staff", ai_result_id=None, template=template, now=now)
     _owe_send(tx, conversation, message_id, now)
 
@@ -101,7 +103,7 @@ def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
         store.start_call(tx, message_id, now=now)
         return Due(Step.CALL, message)
     if message.status is Status.SENDING:  # the process died during the call
-        store.set_status(tx, message_id, Status.UNKNOWN, now=now)
+        _move(tx, message_id, message.status, Status.UNKNOWN, now=now)
         return Due(Step.FIND_OUT, message)
     return Due(Step.FIND_OUT if message.status is Status.UNKNOWN else Step.NOTHING, message)
 
@@ -109,13 +111,13 @@ def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
 def _is_held_back(tx: OwnerTx, message: OutboundMessage, now: int) -> bool:
     """Judged at the last moment, in the transaction that commits to the call: nothing goes out against it."""
     if message.author == "agent" and message.epoch < message.takeover_epoch:
-        store.set_status(tx, message.id, Status.CANCELED, now=now)
+        _move(tx, message.id, message.status, Status.CANCELED, now=now)
         return True
     if message.parked is not None:  # a person decides, whatever has changed since
         return True
     if message.opted_out:
         store.park(tx, message.id, "opted_out", now=now)
-        store.set_status(tx, message.id, Status.CANCELED, now=now)
+        _move(tx, message.id, message.status, Status.CANCELED, now=now)
         return True
     if message.channel == "whatsapp" and message.content_sid is None and now >= window_closes_at(message.last_inbound_at):
         store.park(tx, message.id, "window", now=now)
@@ -132,7 +134,7 @@ def accepted(tx: OwnerTx, message_id: int, provider_sid: str, *, now: int) -> No
     message = store.outbound(tx, message_id)
     if message is not None:
         status = Status.SENT if _RANK[message.status] < _RANK[Status.SENT] else message.status
-        store.set_status(tx, message_id, status, provider_sid=provider_sid, now=now)
+        _move(tx, message_id, message.status, status, provider_sid=provider_sid, now=now)
     failpoint("send.before_commit")
 
 
@@ -145,7 +147,7 @@ def not_accepted(tx: OwnerTx, message_id: int, *, now: int) -> None:
 def failed(tx: OwnerTx, message_id: int, error_code: int | None, held_back: str | None, *, now: int) -> None:
     """The provider will never take the message; what it says of the window or of an opt-out is kept."""
     if _is_called(tx, message_id):
-        store.set_status(tx, message_id, Status.FAILED, error_code=error_code, now=now)
+        _move(tx, message_id, Status.SENDING, Status.FAILED, error_code=error_code, now=now)
     _hold_back(tx, message_id, held_back, now)
 
 
@@ -159,7 +161,7 @@ def _hold_back(tx: OwnerTx, message_id: int, reason: str | None, now: int) -> No
 def unknown(tx: OwnerTx, message_id: int, *, now: int) -> None:
     """The call ended without telling whether the provider has the message, unless a callback has told meanwhile."""
     if _is_called(tx, message_id):
-        store.set_status(tx, message_id, Status.UNKNOWN, now=now)
+        _move(tx, message_id, Status.SENDING, Status.UNKNOWN, now=now)
 
 
 def _is_called(tx: OwnerTx, message_id: int) -> bool:
@@ -210,7 +212,27 @@ def update_status(tx: OwnerTx, update: StatusUpdate, *, now: int) -> bool:
     if status is not message.status or message.provider_sid is None:
         # Any word about it proves that the provider has it.
         known = Status.SENT if _RANK[status] < _RANK[Status.SENT] else status
-        store.set_status(tx, message.id, known, provider_sid=update.provider_sid, error_code=update.error_code, now=now)
+        _move(tx, message.id, message.status, known, provider_sid=update.provider_sid, error_code=update.error_code, now=now)
         _hold_back(tx, message.id, update.held_back, now)
     failpoint("status.before_commit")
     return True
+
+
+def cancel_unsent(tx: OwnerTx, conversation_id: int, *, now: int) -> None:
+    """What the AI wrote and nobody handed to the provider yet is not sent."""
+    for message_id in store.cancel_unsent(tx, conversation_id, now=now):
+        events.message_moved(tx, message_id, Status.QUEUED, Status.CANCELED, now=now)
+
+
+def _move(
+    tx: OwnerTx,
+    message_id: int,
+    before: Status,
+    to: Status,
+    *,
+    provider_sid: str | None = None,
+    error_code: int | None = None,
+    now: int,
+) -> None:
+    store.set_status(tx, message_id, to, provider_sid=provider_sid, error_code=error_code, now=now)
+    events.message_moved(tx, message_id, before, to, now=now)

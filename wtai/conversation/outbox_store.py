@@ -2,7 +2,7 @@
 
 from wtai.conversation.model import OutboundMessage, Status, Template
 from wtai.db.tx import OwnerTx, Row
-from wtai.ids import public_id
+from wtai.ids import dated_public_id
 
 
 def insert_outbound(
@@ -25,7 +25,7 @@ def insert_outbound(
         FROM conversations WHERE owner_id = :owner AND id = :conversation_id
         RETURNING id
         """,
-        public_id=public_id("msg"),
+        public_id=dated_public_id("msg", now),
         conversation_id=conversation_id,
         author=author,
         body=body,
@@ -129,16 +129,18 @@ def park(tx: OwnerTx, message_id: int, reason: str, *, now: int) -> None:
     )
 
 
-def cancel_unsent(tx: OwnerTx, conversation_id: int, *, now: int) -> None:
-    """What the AI wrote and nobody handed to the provider yet is not sent."""
-    tx.run(
+def cancel_unsent(tx: OwnerTx, conversation_id: int, *, now: int) -> list[int]:
+    """What the AI wrote and nobody handed to the provider yet is not sent; returns the ids."""
+    rows = tx.all(
         """
         UPDATE messages SET status = 'canceled', updated_at = :now
         WHERE owner_id = :owner AND conversation_id = :id AND direction = 'outbound' AND author = 'agent' AND status = 'queued'
+        RETURNING id
         """,
         id=conversation_id,
         now=now,
     )
+    return sorted(int(row["id"]) for row in rows)
 
 
 def opt_out_recipient(tx: OwnerTx, message_id: int, *, now: int) -> None:

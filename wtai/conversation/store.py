@@ -16,7 +16,7 @@ from wtai.conversation.model import (
 )
 from wtai.db.tx import OwnerTx, Row, SystemTx
 from wtai.errors import NotFound
-from wtai.ids import public_id
+from wtai.ids import dated_public_id, public_id
 
 _CONVERSATION = """
 SELECT id, public_id, user_id, channel, address, user_address, state, version, feature, answered_through, last_inbound_at,
@@ -27,6 +27,11 @@ SELECT id, public_id, user_id, channel, address, user_address, state, version, f
 FROM conversations
 """
 _MOST_ADDRESSES = 6
+_KNOWN_AS = """
+SELECT a.address, a.user_id, u.name FROM user_addresses a JOIN users u ON u.owner_id = a.owner_id AND u.id = a.user_id
+WHERE a.owner_id = :owner AND a.channel = :channel AND a.address IN (:a, :b)
+"""
+_KNOWN_AS_ANY_OF_SIX = _KNOWN_AS.replace("(:a, :b)", "(:a, :b, :c, :d, :e, :f)")
 
 _MESSAGE = """
 SELECT id, public_id, direction, author, kind, status, body, provider_sid, details, ai_result_id, created_at FROM messages
@@ -35,17 +40,12 @@ SELECT id, public_id, direction, author, kind, status, body, provider_sid, detai
 
 def known_as(tx: OwnerTx, channel: str, addresses: Sequence[str]) -> dict[str, Person]:
     """Who is known under which of these addresses, in the order given; at most six count."""
-    first, *others = addresses[:_MOST_ADDRESSES]
-    padded = dict(zip("bcdef", others + [first] * _MOST_ADDRESSES, strict=False))
-    rows = tx.all(
-        """
-        SELECT a.address, a.user_id, u.name FROM user_addresses a JOIN users u ON u.owner_id = a.owner_id AND u.id = a.user_id
-        WHERE a.owner_id = :owner AND a.channel = :channel AND a.address IN (:a, :b, :c, :d, :e, :f)
-        """,
-        channel=channel,
-        a=first,
-        **padded,
-    )
+    if len(addresses) <= 2:  # the usual case: an id of the channel's and a phone number
+        rows = tx.all(_KNOWN_AS, channel=channel, a=addresses[0], b=addresses[-1])
+    else:
+        first, *others = addresses[:_MOST_ADDRESSES]
+        padded = dict(zip("bcdef", others + [first] * _MOST_ADDRESSES, strict=False))
+        rows = tx.all(_KNOWN_AS_ANY_OF_SIX, channel=channel, a=first, **padded)
     people = {row["address"]: Person(row["user_id"], row["name"]) for row in rows}
     return {address: people[address] for address in addresses if address in people}
 
@@ -317,7 +317,7 @@ def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details:
         ON CONFLICT (owner_id, provider_sid) WHERE provider_sid IS NOT NULL DO NOTHING
         RETURNING id
         """,
-        public_id=public_id("msg"),
+        public_id=dated_public_id("msg", now),
         conversation_id=conversation_id,
         kind=inbound.kind,
         body=inbound.body,
@@ -369,8 +369,26 @@ def last_inbound_id(tx: OwnerTx, conversation_id: int) -> int:
 
 
 def _conversation(row: Row) -> Conversation:
-    question = Question(row["question"]) if row["question"] else None
-    return Conversation(**{**dict(row), "state": State(row["state"]), "question": question, "opted_out": bool(row["opted_out"])})
+    return Conversation(
+        id=row["id"],
+        public_id=row["public_id"],
+        user_id=row["user_id"],
+        channel=row["channel"],
+        address=row["address"],
+        user_address=row["user_address"],
+        state=State(row["state"]),
+        version=row["version"],
+        feature=row["feature"],
+        answered_through=row["answered_through"],
+        last_inbound_at=row["last_inbound_at"],
+        opened_at=row["opened_at"],
+        takeover_epoch=row["takeover_epoch"],
+        question=Question(row["question"]) if row["question"] else None,
+        handoff_reason=row["handoff_reason"],
+        idle_at=row["idle_at"],
+        expires_at=row["expires_at"],
+        opted_out=bool(row["opted_out"]),
+    )
 
 
 def _message(row: Row) -> Message:

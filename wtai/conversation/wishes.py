@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import filterfalse
 from typing import Final
 
 _STOP: Final = frozenset(
@@ -29,17 +30,20 @@ _PERSON_ALONE: Final = re.compile(
     r"(?:atendente|atendimento humano|humano|operador|asesor|human|agent|representative)(?: (?:por favor|pfv?|please))?"
 )
 _NEGATION: Final = re.compile(r"\b(?:nao|nunca|nem|sem|no|not|never|don t|dont|without|sin)\b")
+_WORD: Final = re.compile(r"\w+")
+# Folding takes its time, and cannot make one word of these. Nothing is tried twice: a long text takes no longer than it must.
+_TWO_WORDS: Final = re.compile(r"[^A-Za-z0-9]*+[A-Za-z0-9]\S*+\s\W*+[A-Za-z0-9]")
 _CLAUSE_END: Final = re.compile(r"[.,;:!?\n]+")
 
 
 def asks_to_stop(text: str) -> bool:
     """The whole message is an opt-out word."""
-    return _folded(text) in _STOP
+    return not _TWO_WORDS.match(text) and _folded(text) in _STOP
 
 
 def asks_to_start(text: str) -> bool:
     """The whole message takes an opt-out back."""
-    return _folded(text) in _START
+    return not _TWO_WORDS.match(text) and _folded(text) in _START
 
 
 def asks_for_person(text: str) -> bool:
@@ -55,5 +59,7 @@ def _wishes_for_person(clause: str) -> bool:
 
 def _folded(text: str) -> str:
     """Lower case without accents, punctuation as single blanks."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
-    return " ".join(re.findall(r"\w+", plain))
+    plain = text.casefold()
+    if not plain.isascii():
+        plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", plain)))
+    return " ".join(_WORD.findall(plain))

@@ -7,9 +7,9 @@ an fsync, however many units share it.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -148,21 +148,26 @@ class _Statements:
     """The driver's connection as transactions see it."""
 
     def __init__(self, connection: SqliteConnection) -> None:
-        self._connection = connection
+        self._cursor = connection.cursor()
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._connection.execute(sql, parameters).fetchall())
+        return cast("Sequence[Row]", self._cursor.execute(sql, parameters).fetchall())
 
     def change(self, sql: str, parameters: Mapping[str, object]) -> int:
-        return cast("int", self._connection.execute(sql, parameters).rowcount)
+        return cast("int", self._cursor.execute(sql, parameters).rowcount)
 
 
 class _Thread(aiosqlite.Connection):
     """An aiosqlite connection that runs whole functions in its thread, not only single statements."""
 
     async def call(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        execute: Callable[..., Awaitable[T]] = self._execute
-        return await execute(function, self._conn, *args, **kwargs)
+        return await self.hand_over(function, *args, **kwargs)
+
+    def hand_over(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Queue ``function`` without waiting; the future is done once it has run."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((done, partial(function, self._conn, *args, **kwargs)))
+        return done
 
     @classmethod
     async def start(cls, path: Path, *, read_only: bool) -> Self:
@@ -173,18 +178,26 @@ class _Thread(aiosqlite.Connection):
 
 @dataclass(slots=True)
 class _Unit:
-    """A unit of work waiting for its commit."""
+    """A unit of work waiting for its commit. ``done`` may be cancelled with its caller; ``ended`` tells of the unit's end."""
 
     work: Callable[[SystemTx], Any]
     durable: bool
     done: asyncio.Future[Any]
+    ended: bool = False
 
 
 @dataclass(slots=True)
 class _Outcome:
     result: Any = None
     error: BaseException | None = None
-    signals: set[str] = field(default_factory=set)
+    signals: Set[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Synchronous:
+    """How the writer's connection syncs at a commit; None before it was told."""
+
+    durable: bool | None = None
 
 
 class SqliteDatabase:
@@ -198,11 +211,12 @@ class SqliteDatabase:
         for reader in readers:
             self._idle_readers.put_nowait(reader)
         self._checkpointer = checkpointer
+        self._synchronous = _Synchronous()
         self._pending: deque[_Unit] = deque()
-        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()  # nothing is pending and no commit runs
+        self._idle.set()
         self._signals: dict[str, asyncio.Event] = {}
         self._closed = False
-        self._committing = asyncio.create_task(self._commit_loop(), name="db.commit")
         self._checkpointing = asyncio.create_task(self._checkpoint_loop(), name="db.checkpoint")
 
     @classmethod
@@ -228,8 +242,7 @@ class SqliteDatabase:
             for thread in (self._writer, self._checkpointer, *self._readers):
                 stack.push_async_callback(thread.close)
             self._closed = True
-            self._wanted.set()
-            await self._committing
+            await self._idle.wait()
             self._checkpointing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._checkpointing
@@ -285,10 +298,19 @@ class SqliteDatabase:
     async def _submit(self, work: Callable[[SystemTx], T], *, durable: bool) -> T:
         if self._closed:
             raise StorageUnavailable("the database is closing; nothing was written")
-        unit = _Unit(work, durable, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        unit = _Unit(work, durable, loop.create_future())
         self._pending.append(unit)
-        self._wanted.set()
-        return cast("T", await _to_its_end(unit.done))
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_soon(self._commit_next)  # what else arrives in this pass of the loop shares the commit
+        try:
+            return cast("T", await unit.done)
+        except asyncio.CancelledError:
+            if not unit.ended:  # cancelled with its caller: another future tells of the unit's end
+                unit.done = loop.create_future()
+                await _ended(unit.done)
+            raise
 
     async def _snapshot(self, work: Callable[[SystemTx], T]) -> T:
         reader = await self._idle_readers.get()
@@ -304,31 +326,34 @@ class SqliteDatabase:
                 raise StorageUnavailable(f"cannot read the database now: {exc}") from exc
             raise
 
-    async def _commit_loop(self) -> None:
-        while not (self._closed and not self._pending):
-            await self._wanted.wait()
-            if not self._closed:
-                self._wanted.clear()
-            while self._pending:
-                batch = [self._pending.popleft() for _ in range(min(len(self._pending), _MAX_BATCH))]
-                await self._commit(batch)
-
-    async def _commit(self, batch: list[_Unit]) -> None:
+    def _commit_next(self) -> None:
+        """Hand what is pending to the writer's thread."""
+        batch = [self._pending.popleft() for _ in range(min(len(self._pending), _MAX_BATCH))]
         durable = any(unit.durable for unit in batch)
-        try:
-            outcomes = await self._writer.call(_write_batch, [unit.work for unit in batch], durable)
-        except (driver.DatabaseError, MemoryError) as exc:
-            lost = StorageUnavailable(f"cannot write the database now: {exc}; nothing was written")
-            lost.__cause__ = exc
-            outcomes = [_Outcome(error=lost)] * len(batch)
+        works = [unit.work for unit in batch]
+        written = self._writer.hand_over(_write_batch, works, durable, self._synchronous)
+        written.add_done_callback(partial(self._committed, batch))
+
+    def _committed(self, batch: list[_Unit], written: asyncio.Future[list[_Outcome]]) -> None:
+        if self._pending:
+            self._commit_next()  # first, so that the disk works while those of this batch are told
+        else:
+            self._idle.set()
+        error = written.exception()
+        if isinstance(error, driver.DatabaseError | MemoryError):
+            lost = StorageUnavailable(f"cannot write the database now: {error}; nothing was written")
+            lost.__cause__ = error
+            error = lost
+        outcomes = written.result() if error is None else [_Outcome(error=error)] * len(batch)
         for unit, outcome in zip(batch, outcomes, strict=True):
+            unit.ended = True
             if unit.done.done():
                 continue
             if outcome.error is None:
                 unit.done.set_result(outcome.result)
             else:
                 unit.done.set_exception(outcome.error)
-        for channel in set().union(*(outcome.signals for outcome in outcomes)):
+        for channel in set().union(*[outcome.signals for outcome in outcomes]):
             self._signals.setdefault(channel, asyncio.Event()).set()
 
     async def _checkpoint_loop(self) -> None:
@@ -349,17 +374,23 @@ class SqliteDatabase:
 
 
 async def _to_its_end(done: "asyncio.Future[T]") -> T:
-    """The unit's result. A cancelled caller is told only once its unit has ended, so that no commit goes on unnoticed."""
+    """What comes of ``done``; a cancelled caller is told only then."""
+    cancelled = await _ended(done)
+    if cancelled is not None:
+        raise cancelled
+    return done.result()
+
+
+async def _ended(done: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
+    """Wait until ``done`` is, whatever it comes to; returns the cancellation that arrived meanwhile."""
     cancelled: asyncio.CancelledError | None = None
     while not done.done():
         try:
             await asyncio.wait({done})
         except asyncio.CancelledError as exc:
             cancelled = exc
-    if cancelled is not None:
-        done.exception()  # mark as seen: the cancellation is what the caller gets
-        raise cancelled
-    return done.result()
+    done.exception()  # mark as seen: a cancellation is all that its caller gets
+    return cancelled
 
 
 def _primary_code(error: BaseException) -> int:
@@ -382,10 +413,15 @@ def _read_once(connection: SqliteConnection, work: Callable[[SystemTx], T]) -> T
         connection.execute("ROLLBACK")
 
 
-def _write_batch(connection: SqliteConnection, works: list[Callable[[SystemTx], Any]], durable: bool) -> list[_Outcome]:
+def _write_batch(
+    connection: SqliteConnection, works: list[Callable[[SystemTx], Any]], durable: bool, synchronous: _Synchronous
+) -> list[_Outcome]:
     """Run the units in one transaction and commit; a unit that fails is undone alone. What is raised undid all of them alike."""
-    # In WAL mode the next durable commit also syncs what relaxed ones wrote before it.
-    _run_pragma(connection, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    if synchronous.durable is not durable:
+        # In WAL mode the next durable commit also syncs what relaxed ones wrote before it.
+        synchronous.durable = None
+        _run_pragma(connection, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        synchronous.durable = durable
     connection.execute("BEGIN IMMEDIATE")
     try:
         if len(works) == 1:

@@ -61,10 +61,12 @@ class OwnerTx(Tx):
         self.owner_id = owner_id
 
     def all(self, sql: str, **parameters: object) -> Sequence[Row]:
-        return self._connection.query(sql, {**parameters, "owner": self.owner_id})
+        parameters["owner"] = self.owner_id
+        return self._connection.query(sql, parameters)
 
     def run(self, sql: str, **parameters: object) -> int:
-        return self._connection.change(sql, {**parameters, "owner": self.owner_id})
+        parameters["owner"] = self.owner_id
+        return self._connection.change(sql, parameters)
 
 
 class SystemTx(Tx):

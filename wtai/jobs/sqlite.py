@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from heapq import heapify, heapreplace
+from typing import Protocol
 
 from wtai.clock import Clock
 from wtai.db.tx import Database, Row, SystemTx
@@ -61,22 +62,37 @@ _OWNERS_PER_CLAIM = 64
 _LAST_OWNER = (1 << 63) - 1
 
 
+class OnDeath(Protocol):
+    """What is to be done in the transaction in which a job dies."""
+
+    def __call__(self, tx: SystemTx, job: Job, error: str, *, now: int) -> None: ...
+
+
 class SqliteQueue:
     """See :class:`wtai.jobs.queue.Queue`. ``worker`` names this process, fresh at each start.
 
     Its moves may be undone by a power cut: the job then runs again, which its handler must bear anyway.
     ``after_death`` names, per kind, the kind of the job that takes over the payload of a dead one, in the same transaction.
     It also learns whether the job failed by itself (GAVE_UP: 1) or its worker died under it (0).
+    ``on_death`` is called with the job and its error in that transaction, whatever the kind.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, worker: str, lease_ms: int, after_death: Mapping[str, str] | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        worker: str,
+        lease_ms: int,
+        after_death: Mapping[str, str] | None = None,
+        on_death: OnDeath | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
         self._lease_ms = lease_ms
         self._after_death = after_death or {}
+        self._on_death = on_death
         self._next_due: int | None = None
         self._last_owner = -1
         self._held_back = False
@@ -213,7 +229,7 @@ class SqliteQueue:
             error=error,
         )
         if buried:
-            self._succeed(tx, job, gave_up=True)
+            self._succeed(tx, job, error, gave_up=True)
         self._wake_held_back(tx)
         return bool(buried)
 
@@ -226,6 +242,7 @@ class SqliteQueue:
         )
         for job in map(_job, rows):
             dies = job.rescues + 1 >= RESCUES_TO_DEATH
+            error = f"its worker died or hung under it, {job.rescues + 1} times"
             tx.run(
                 """
                 UPDATE jobs SET state = :state, rescues = rescues + 1, error = :error, worker = NULL, lease_until = NULL
@@ -234,16 +251,18 @@ class SqliteQueue:
                 id=job.id,
                 attempt=job.attempt,
                 state="dead" if dies else "ready",
-                error=f"its worker died or hung under it, {job.rescues + 1} times",
+                error=error,
             )
             if dies:
-                self._succeed(tx, job, gave_up=False)
+                self._succeed(tx, job, error, gave_up=False)
         if rows:
             tx.signal(CHANNEL)
         return len(rows)
 
-    def _succeed(self, tx: SystemTx, dead: Job, *, gave_up: bool) -> None:
+    def _succeed(self, tx: SystemTx, dead: Job, error: str, *, gave_up: bool) -> None:
         self._promote(tx, dead.owner_id, dead.key)
+        if self._on_death is not None:
+            self._on_death(tx, dead, error, now=self._clock.now())
         successor = self._after_death.get(dead.kind)
         if successor is not None:
             with suppress(GiveUp):  # a payload that nobody can read: the dead row is all that can be kept

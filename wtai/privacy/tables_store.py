@@ -42,7 +42,7 @@ TABLES: Final = (
     Table("interactions", _USER),
     Table("people", _USER),
     Table("ledger_entries", _USER),
-    Table("media", _MESSAGE),
+    Table("media", _MESSAGE, hidden=frozenset({"url"})),
     Table("messages", _CONVERSATION),
     Table("ai_results", _CONVERSATION, hidden=frozenset({"prompt_id"})),
     Table("opt_outs", _USER, keyed=False),

@@ -8,12 +8,13 @@ from pydantic import JsonValue
 
 from wtai.simulator.embeddings import fold
 from wtai.simulator.heard import Heard, closest
-from wtai.simulator.plan import Intent, Plan, Want, about, items_at, text_at
+from wtai.simulator.plan import Intent, Plan, Want, about, day_month, items_at, text_at
 
 _NAME: Final = re.compile(r"(?:me chamo|meu nome [ée]|my name is|me llamo)\s+(\w+)", re.IGNORECASE)
 _OF_ONESELF: Final = re.compile(r"\b(?:eu|meus?|minhas?|sou|moro|tenho|trabalho|gosto|adoro|prefiro)\b")
 _ORDER: Final = re.compile(r"\b(?:apag|exclu|esque|cancel|me lembr|ignor|quer|mostr|manda)\w*")
 _SUBJECT: Final = re.compile(r".*\b(?:sobre|que)\s+(?:(?:a|o|as|os|minhas?|meus?)\s+)?", re.IGNORECASE)
+_DATED: Final = re.compile(r"(\d{4}-\d{2}-\d{2}): (.+)")
 _NOTHING: Final = "Ainda não sei isso sobre você."
 
 
@@ -26,9 +27,11 @@ def _recall(heard: Heard) -> Plan:
     known = _known(heard)
     if known is not None:
         return known
-    found = yield Want("recall", {"query": heard.text}, otherwise=_NOTHING)
-    texts = [text_at(memory, "text") for memory in items_at(found, "memories")]
-    return _told(texts[closest(heard.text, texts) or 0]) if texts else _NOTHING
+    found = items_at((yield Want("recall", {"query": heard.text}, otherwise=_NOTHING)), "memories")
+    if not found:
+        return _NOTHING
+    memory = found[closest(heard.text, [text_at(memory, "text") for memory in found]) or 0]
+    return _told(text_at(memory, "text"), text_at(memory, "told_on"))
 
 
 def _known(heard: Heard) -> str | None:
@@ -36,9 +39,12 @@ def _known(heard: Heard) -> str | None:
     names = [found.group(1) for text in heard.earlier if (found := _NAME.search(text))]
     if names and re.search(r"meu nome|me chamo", heard.folded):
         return f"Seu nome é {names[-1]}."
-    texts = [*heard.known, *filter(_tells_of_oneself, heard.earlier)]
+    texts = [*filter(_tells_of_oneself, heard.earlier), *(line for line in heard.known if "(no longer)" not in line)]
     place = closest(heard.text, texts)
-    return None if place is None else _told(texts[place])
+    if place is None:
+        return None
+    dated = _DATED.fullmatch(texts[place])
+    return _told(dated[2], dated[1]) if dated else _told(texts[place])
 
 
 def _tells_of_oneself(text: str) -> bool:
@@ -46,8 +52,8 @@ def _tells_of_oneself(text: str) -> bool:
     return not text.rstrip().endswith("?") and bool(_OF_ONESELF.search(folded)) and not _ORDER.search(folded)
 
 
-def _told(text: str) -> str:
-    return f"Você me contou: “{text}”."
+def _told(text: str, day: str = "") -> str:
+    return f"Você me contou{f' em {day_month(day)}' if day else ''}: “{text}”."
 
 
 def _forget(heard: Heard) -> Plan:

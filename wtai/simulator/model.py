@@ -37,6 +37,8 @@ from wtai.simulator.voice import spoken_text
 
 KEPT = 1_000
 _UNHEARD = "Oi, mandei um áudio."
+_ASIDES = (b"You sum up the earlier part of", b"You read part of a WhatsApp conversation")
+"""How the prompts begin with which the program remembers, away from the turns that scripts and records are about."""
 
 
 class ModelFault(StrEnum):
@@ -162,8 +164,9 @@ class ScriptedModel:
     def _text(self, kind: type[ChatRequest] | type[ResponsesRequest], render: Render) -> Handler:
         async def answered(request: web.Request) -> web.StreamResponse:
             raw = await request.read()
-            body = self._recorded(raw)
-            if self._script is not None:
+            aside = any(words in raw for words in _ASIDES)
+            body: JsonValue = from_json(raw) if aside else self._recorded(raw)
+            if self._script is not None and not aside:
                 return await play(self._script.next(), request, self._listener)
             asked = kind.model_validate(body)
             if asked.stream:

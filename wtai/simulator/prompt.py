@@ -10,7 +10,8 @@ from wtai.errors import WtaiError
 _NOTE = "(Automatic note"
 """How a client begins what it says in the user's place: nothing that wants an answer."""
 
-_DAY = "today is"
+_KNOWN = ("today is", "what was said earlier")
+"""What marks those that tell of the day and of the user."""
 
 
 class RequestRefused(WtaiError):
@@ -192,10 +193,8 @@ class _Reader:
         match message.role:
             case "user" if not _text(message.content).startswith(_NOTE):
                 self.texts += _text(message.content).split("\n")
-            case "user" if _DAY in _text(message.content):
-                self.known = [line.strip(" -") for line in _text(message.content).split("\n")[1:]]
             case "user":
-                self.notes.append(_text(message.content))
+                self._note(_text(message.content))
             case "assistant" if message.tool_calls:
                 self.open = {call.id: call.function for call in message.tool_calls}
             case "assistant":
@@ -211,6 +210,13 @@ class _Reader:
         system, exchanges = "\n".join(self.system), tuple(self.exchanges)
         notes, known = tuple(self.notes), tuple(self.known)
         return Prompt(system, tuple(self.earlier), tuple(self.texts), exchanges, tools, schema, notes, known)
+
+    def _note(self, text: str) -> None:
+        first, *lines = text.removesuffix(")").split("\n")
+        if any(mark in first for mark in _KNOWN):
+            self.known += [line.removeprefix("- ") for line in lines if line]
+        else:
+            self.notes.append(text)
 
     def _result(self, message: _ChatMessage) -> None:
         call = self.open.pop(message.tool_call_id or "", None)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from wtai.channels.accounts import Accounts
 from wtai.channels.channel import Account
-from wtai.channels.twilio.form import MalformedPost, parse_form
+from wtai.channels.twilio.form import Form, MalformedPost, parse_form
 from wtai.channels.twilio.inbound import account_sid, our_address, parse, parse_status
 from wtai.channels.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, is_signed
 from wtai.clock import Clock
@@ -46,6 +46,7 @@ class Webhooks:
         self._max_concurrency = max_concurrency
         self._max_fields = max_fields
         self._handling = 0
+        self._log = log.bind()  # once: to find the logger for each message costs more than most of them log
 
     def routes(self) -> list[web.RouteDef]:
         """All routes; each checks the signature itself."""
@@ -56,37 +57,37 @@ class Webhooks:
 
     async def inbound(self, request: web.Request) -> web.Response:
         """Keep a message and answer empty TwiML; a repeat is answered alike and changes nothing."""
-        pairs, account = await self._verified(request)
-        message = parse(pairs)
+        form, account = await self._verified(request)
+        message = parse(form)
         chosen = merged(self._base, account.preferences)
         received = await self._database.write(account.owner_id, inbox.receive, message, chosen, now=self._clock.now())
         await pass_failpoint("ack.after_commit")
-        log.debug("message.received", owner=account.owner_id, sid=message.provider_sid, kind=message.kind, new=received.new)
+        self._log.debug("message.received", owner=account.owner_id, sid=message.provider_sid, kind=message.kind, new=received.new)
         return web.Response(body=_EMPTY_TWIML, content_type="text/xml")
 
     async def status(self, request: web.Request) -> web.Response:
         """Move an outbound message forward; late, repeated and foreign callbacks are answered alike and change nothing."""
-        pairs, account = await self._verified(request)
-        update = parse_status(pairs, request.query)
+        form, account = await self._verified(request)
+        update = parse_status(form, request.query)
         if update is not None:
             known = await self._database.write(account.owner_id, outbox.update_status, update, now=self._clock.now())
             await pass_failpoint("status.after_commit")
             log.debug("message.status", owner=account.owner_id, sid=update.provider_sid, status=update.status, known=known)
         return web.Response(status=204)
 
-    async def _verified(self, request: web.Request) -> tuple[list[tuple[str, str]], Account]:
+    async def _verified(self, request: web.Request) -> tuple[Form, Account]:
         """The form and whose it is. The same 403 for an unknown account, an unknown address and a bad signature."""
-        pairs = parse_form(await request.read(), request.headers.get("Content-Type", ""), max_fields=self._max_fields)
-        account = await self._accounts.of_webhook(account_sid(pairs), our_address(pairs))
+        form = parse_form(await request.read(), request.headers.get("Content-Type", ""), max_fields=self._max_fields)
+        account = await self._accounts.of_webhook(account_sid(form), our_address(form))
         if account is not None and is_signed(
             public_url=self._public_url,
             raw_path=request.raw_path,
-            form=pairs,
+            form=form.pairs,
             signatures=request.headers.getall(SIGNATURE_HEADER, ()),
             settings=request.headers.getall(SETTINGS_HEADER, ()),
             tokens=account.tokens,
         ):
-            return pairs, account
+            return form, account
         raise web.HTTPForbidden(text="signature or account not valid")
 
     def _limited(self, handler: _Handler) -> _Handler:

@@ -19,7 +19,7 @@ class Unfit(StrEnum):
     REFUSAL = "refusal"
 
 
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _DIGITS = re.compile(r"\d(?:[ .-]?\d){12,18}")
 _HIDDEN = (
     r"(?:senhas?|palavra[- ]passe|contrasenas?|clave de acceso|passwords?|passcode|passphrase|pin|cvv|cvc|"
@@ -43,10 +43,10 @@ _ORDER = re.compile(
     r"(?:agora |now |ahora |sempre |always |siempre |nunca |never )?"
     r"(?:deve\w*|tem que|tem de|precisa|pode fazer|debe\w*|tiene que|must|should|shall|have to|are now|will now|e agora|"
     r"eres ahora)\b"
-    r"|\b(?:sempre|nunca|jamais|siempre|jamas|always|never)\s+"
-    r"(?:respond\w+|dig\w+|diz\w*|aprov\w+|aprueb\w+|confirm\w+|execut\w+|ejecut\w+|transfir\w+|transfier\w+|pergunt\w+|pregunt\w+|"
-    r"chame a ferramenta|us[ea] a ferramenta|answer|reply|say|approve|run|execute|transfer|ask|call the tool|use the tool|obey|"
-    r"recus\w+|rechac\w+|refuse)\b"
+    r"|(?:^|[.!?;:,]\s*)(?:e |y |and )?(?:sempre|nunca|jamais|siempre|jamas|always|never)\s+"
+    r"(?:responda|responde|diga|aprove|aprueb[ae]|confirm[ae]|execute|ejecut[ae]|transfira|transfier[ae]|pergunte|pregunt[ae]|"
+    r"peca|pid[ae]|chame a ferramenta|use a ferramenta|answer|reply|approve|confirm|execute|transfer|ask (?:for|before)|"
+    r"call the tool|use the tool|obey|obedeca|obedezca|recuse|rechac[ae]|rechaza|refuse)\b"
     r"|\b(?:sem|without|sin) (?:pedir|perguntar|asking|pedir|preguntar)\b.{0,20}\b(?:confirm\w*|permiss\w*|permis\w*)"
     r"|\b(?:system prompt|developer mode|modo desenvolvedor|jailbreak|prompt do sistema|prompt del sistema)\b"
     r"|(?:^|\s)(?:system|assistant|developer|tool)\s*:|<\|?\s*/?\s*(?:im_start|im_end|system|assistant|tool)\b|\[/?inst\]|</?s>"

@@ -189,9 +189,9 @@ def _places(facts: Sequence[Fact]) -> list[float]:
 
 
 def _spread(values: Sequence[float]) -> list[float]:
-    """The values from 0 for the least to 1 for the most; all 0 where there is no difference."""
-    least, most = min(values, default=0.0), max(values, default=0.0)
-    return [(value - least) / (most - least) if most > least else 0.0 for value in values]
+    """The values from 0 for nothing to 1 for the most: what all have in common stays in all."""
+    most = max(values, default=0.0)
+    return [value / most if most > 0 else 0.0 for value in values]
 
 
 def _order(one: Scored) -> tuple[float, int, int]:

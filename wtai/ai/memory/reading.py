@@ -162,14 +162,14 @@ def numbers(text: str) -> frozenset[str]:
     return frozenset(word for word in words(fold(text)) if any(letter.isdigit() for letter in word))
 
 
-def says_no(text: str) -> bool:
-    """Whether a text denies something."""
-    return not lexicon().no.isdisjoint(words(fold(text)))
+def denials(text: str) -> frozenset[str]:
+    """The words with which a text denies something."""
+    return lexicon().no.intersection(words(fold(text)))
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two texts have the same numbers, the same names and the same yes or no: alike in what a likeness may hide."""
-    return numbers(one) == numbers(other) and names(one) == names(other) and says_no(one) == says_no(other)
+    """Whether two texts have the same numbers, the same names and the same denials: what a likeness may hide."""
+    return numbers(one) == numbers(other) and names(one) == names(other) and denials(one) == denials(other)
 
 
 def _spoken(text: str) -> list[str]:

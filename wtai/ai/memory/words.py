@@ -28,10 +28,11 @@ _PLURALS: Final = (
 )
 _DERIVED: Final = ("mente", "zinhos", "zinhas", "zinho", "zinha", "inhos", "inhas", "inho", "inha", "itos", "itas", "ito", "ita")
 _VERBAL: Final = (
-    "avamos", "iamos", "assem", "essem", "issem", "ariam", "eriam", "iriam", "aremos", "iendo", "aram", "eram", "iram", "avam",
-    "ando", "endo", "indo", "ados", "adas", "idos", "idas", "amos", "emos", "imos", "aria", "eria", "iria", "arei", "erei",
-    "irei", "aban", "aste", "este", "iste", "asse", "esse", "isse", "aron", "eron", "ado", "ada", "ido", "ida", "ava", "aba",
-    "ara", "era", "ira", "ing", "iam", "ian", "ou", "ei", "eu", "iu", "ar", "er", "ir", "ed", "io", "ia", "am", "em", "an", "en",
+    "avamos", "iamos", "assem", "essem", "issem", "ariam", "eriam", "iriam", "aremos", "iendo", "aram", "eram", "iram",
+    "avam", "ando", "endo", "indo", "ados", "adas", "idos", "idas", "amos", "amo", "emos", "emo", "imos", "imo", "aria",
+    "eria", "iria", "arei", "erei", "irei", "aban", "aste", "este", "iste", "asse", "esse", "isse", "aron", "eron", "ado",
+    "ada", "ido", "ida", "ava", "aba", "ara", "era", "ira", "ing", "iam", "ian", "ou", "ei", "eu", "iu", "ar", "er", "ir",
+    "ed", "io", "ia", "am", "em", "an", "en",
 )  # fmt: skip
 _LEAST_STEM: Final = 3
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from wtai.ai.memory import conversations, facts, index
 from wtai.ai.memory.guard import Unfit, cleaned, unfit
 from wtai.ai.memory.model import Fact, NewFact
-from wtai.ai.memory.reading import VERSION, keys, names, numbers, says_no
+from wtai.ai.memory.reading import VERSION, denials, keys, names, numbers
 from wtai.ai.memory.words import fold, words
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound, WtaiError
@@ -147,7 +147,7 @@ def _label(name: str) -> str | None:
 
 
 def _alike(tx: OwnerTx, user_id: int, new: NewFact) -> list[Fact]:
-    """Facts that share most of their trigrams with a new one, and have the same names and the same yes or no."""
+    """Facts that share most of their trigrams with a new one, and have the same names and the same denials."""
     grams = _grams(new.keys)
     having = index.frequencies(tx, user_id, (key for key in new.keys.split() if key[0] == "s"))
     chosen: dict[str, float] = {}
@@ -163,7 +163,7 @@ def _alike(tx: OwnerTx, user_id: int, new: NewFact) -> list[Fact]:
         for fact in index.fetch(tx, user_id, ids)
         if _jaccard(grams, _grams(fact.keys)) > _ALIKE
         and names(fact.text) == names(new.text)
-        and says_no(fact.text) == says_no(new.text)
+        and denials(fact.text) == denials(new.text)
     ]
 
 

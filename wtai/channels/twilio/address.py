@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 # eight-digit numbers that began with 6 to 9; those with 2 to 5 are landlines and never had one. WhatsApp still knows many
 # people by the eight-digit number.
 _BRAZILIAN_MOBILE = re.compile(r"(?P<before>(?:[a-z]+:)?\+55[1-9]{2})(?P<ninth>9?)(?P<number>[6-9][0-9]{7})")
+_PHONE = re.compile(r"[1-9][0-9]{6,14}")
 
 
 def identities(sender: str, fields: Mapping[str, str]) -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def spellings(known_as: tuple[str, ...], fields: Mapping[str, str]) -> tuple[str
     dialled one in Brazil, Mexico and Argentina), and Brazilian mobile numbers with and without the ninth digit.
     """
     reported = fields.get("WaId", "")
-    numbers = [f"whatsapp:+{reported}"] if re.fullmatch(r"[1-9][0-9]{6,14}", reported) else []
+    numbers = [f"whatsapp:+{reported}"] if _PHONE.fullmatch(reported) else []
     others = numbers + [other for address in (*known_as, *numbers) for other in _other_ninth_digit(address)]
     return tuple(address for address in _distinct(others) if address not in known_as)
 

@@ -21,10 +21,19 @@ from collections.abc import Mapping
 _REFERRAL = "Referral"
 _BUTTON = {"text": "ButtonText", "payload": "ButtonPayload", "type": "ButtonType"}
 _LIST = {"id": "ListId", "title": "ListTitle"}
+# What Twilio posts with every message, a text on WhatsApp included.
+_OF_PLAIN_TEXT = frozenset(
+    {"AccountSid", "ApiVersion", "Body", "ExternalUserId", "From", "MessageSid", "MessageType", "NumMedia", "NumSegments"}
+    | {"ProfileName", "ReferralNumMedia", "SmsMessageSid", "SmsSid", "SmsStatus", "To", "WaId"}
+)
+_DEGREES = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{1,20})?")
 
 
 def details_of(fields: Mapping[str, str]) -> dict[str, object]:
     """The details present in ``fields``; empty parameters count as absent."""
+    if fields.keys() <= _OF_PLAIN_TEXT and fields.get("MessageType", "text") == "text":
+        return {}  # what nearly every message is
+    message_type = fields.get("MessageType")
     details: dict[str, object] = {
         "location": _location(fields),
         "button": _named(fields, _BUTTON),
@@ -36,7 +45,7 @@ def details_of(fields: Mapping[str, str]) -> dict[str, object]:
         "forwarded": fields.get("Forwarded") == "true",
         "frequently_forwarded": fields.get("FrequentlyForwarded") == "true",
         "opt_out": fields.get("OptOutType"),
-        "message_type": fields.get("MessageType") if fields.get("MessageType") != "text" else None,
+        "message_type": message_type if message_type != "text" else None,
     }
     return {name: value for name, value in details.items() if value}
 
@@ -46,6 +55,8 @@ def _named(fields: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str
 
 
 def _location(fields: Mapping[str, str]) -> dict[str, object]:
+    if "Latitude" not in fields:
+        return {}
     latitude, longitude = _degrees(fields.get("Latitude", ""), 90), _degrees(fields.get("Longitude", ""), 180)
     if latitude is None or longitude is None:
         return {}
@@ -53,7 +64,7 @@ def _location(fields: Mapping[str, str]) -> dict[str, object]:
 
 
 def _degrees(text: str, limit: int) -> float | None:
-    if not re.fullmatch(r"[+-]?[0-9]{1,3}(\.[0-9]{1,20})?", text):
+    if not _DEGREES.fullmatch(text):
         return None
     degrees = float(text)
     return degrees if abs(degrees) <= limit else None
@@ -61,12 +72,10 @@ def _degrees(text: str, limit: int) -> float | None:
 
 def _referral(fields: Mapping[str, str]) -> dict[str, str]:
     """Twilio sends these empty, and ReferralNumMedia as 0, on messages that no advertisement led to."""
-    found = {
-        re.sub(r"(?<!^)(?=[A-Z])", "_", name.removeprefix(_REFERRAL)).lower(): value
-        for name, value in fields.items()
-        if name.startswith(_REFERRAL) and value
-    }
-    return found if found.keys() - {"num_media"} else {}
+    found = [name for name, value in fields.items() if name.startswith(_REFERRAL) and value]
+    if found in ([], [f"{_REFERRAL}NumMedia"]):
+        return {}
+    return {re.sub(r"(?<!^)(?=[A-Z])", "_", name.removeprefix(_REFERRAL)).lower(): fields[name] for name in found}
 
 
 def _context(text: str) -> object:

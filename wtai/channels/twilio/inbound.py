@@ -4,17 +4,14 @@ Parameters after twilio.com/docs/messaging/guides/webhook-request and twilio.com
 without notice, so unknown ones are no error: they stay in ``Inbound.raw``.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from wtai.channels.twilio.address import identities, spellings
 from wtai.channels.twilio.details import details_of
 from wtai.channels.twilio.errors import held_back
-from wtai.channels.twilio.form import MalformedPost
+from wtai.channels.twilio.form import Form, MalformedPost
 from wtai.conversation.model import Inbound, InboundMedia, Kind, Status, StatusUpdate
-
-Pairs = Sequence[tuple[str, str]]
 
 # A WhatsApp address has at most 140 characters with its prefix; a sender's name on SMS is shorter.
 MAX_ADDRESS = 256
@@ -38,36 +35,30 @@ STATUSES = {
 
 _INBOUND_STATUSES = ("receiving", "received")
 
-_AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
 _MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 _ADDRESS = re.compile(r"(?!([a-z]+:)?(\s|$))[^\x00-\x1f\x7f]+")
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-# Two different values of one of these would let the reader pick what a message is, or whose.
-_ONCE = ("MessageSid", "AccountSid", "From", "To", "Body", "ExternalUserId", "MessageStatus")
 
-
-def account_sid(pairs: Pairs) -> str:
+def account_sid(form: Form) -> str:
     """The account that a request says it is about, unchecked: it chooses the tokens to check it with. MalformedPost if absent."""
-    return _required(_fields(pairs), "AccountSid")
+    return _required(form.fields, "AccountSid")
 
 
-def our_address(pairs: Pairs) -> str:
+def our_address(form: Form) -> str:
     """Our address that a request says it is about, unchecked: where a message went to, or where one of ours came from."""
-    fields = _fields(pairs)
+    fields = form.fields
     outbound = fields.get("MessageStatus", fields.get("SmsStatus", "received")) not in _INBOUND_STATUSES
     return _address(fields, "From" if outbound else "To")
 
 
-def parse(pairs: Pairs) -> Inbound:
+def parse(form: Form) -> Inbound:
     """The message of an inbound webhook whose signature was checked. MalformedPost names the parameter that does not fit.
 
-    ``Inbound.raw`` keeps every parameter as received; in the other texts NUL characters are taken out, since not every
-    database stores them.
+    ``Inbound.raw`` keeps every parameter as received.
     """
-    fields = _fields(pairs)
+    fields = form.fields
     sid = _matching(fields, "MessageSid", _MESSAGE_SID)
     _matching(fields, "AccountSid", _ACCOUNT_SID)
     sender, ours = _address(fields, "From"), _address(fields, "To")
@@ -89,16 +80,16 @@ def parse(pairs: Pairs) -> Inbound:
         quoted_sid=quoted if _MESSAGE_SID.fullmatch(quoted) else None,
         media=media,
         details=details,
-        raw=_AS_JSON(pairs),
+        raw=form.text,
     )
 
 
-def parse_status(pairs: Pairs, query: Mapping[str, str]) -> StatusUpdate | None:
+def parse_status(form: Form, query: Mapping[str, str]) -> StatusUpdate | None:
     """The fate of an outbound message, None where the callback is about an inbound one. MalformedPost on an unknown status.
 
     ``query`` is that of the callback's URL, signed with the form: its ``m`` is the public id that ``client`` put there.
     """
-    fields = _fields(pairs)
+    fields = form.fields
     sid = _matching(fields, "MessageSid" if "MessageSid" in fields else "SmsSid", _MESSAGE_SID)
     name = "MessageStatus" if "MessageStatus" in fields else "SmsStatus"
     said = _required(fields, name)
@@ -117,16 +108,6 @@ def parse_status(pairs: Pairs, query: Mapping[str, str]) -> StatusUpdate | None:
         error_code=number,
         held_back=held_back(number),
     )
-
-
-def _fields(pairs: Pairs) -> dict[str, str]:
-    """Names to their first value, without NUL characters."""
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        clean = value.replace("\0", "")
-        if fields.setdefault(name, clean) != clean and name in _ONCE:
-            raise MalformedPost(f"{name} is given twice with different values", field=name)
-    return fields
 
 
 def _required(fields: Mapping[str, str], name: str) -> str:

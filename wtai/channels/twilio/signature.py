@@ -6,16 +6,18 @@ delimiters and no time: a request can be replayed, so that only the uniqueness o
 """
 
 import hmac
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator
+from twilio.request_validator import RequestValidator
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
 SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 
-_ALGORITHMS = (HMAC_SHA1, HMAC_SHA256)
+_ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
+_USUAL = "sha1"
 
 
 def is_signed(
@@ -37,34 +39,30 @@ def is_signed(
     algorithm = _algorithm(settings)
     if algorithm is None or len(signatures) != 1 or not raw_path.startswith("/"):
         return False
-    fields = _Fields()
-    for name, value in form:
-        fields.setdefault(name, []).append(value)
+    # Twilio's own validator, the oracle of the tests, takes ten times as long: it signs both spellings of the URL and splits
+    # and joins them on the way.
+    signed = "".join([name + value for name, value in sorted(set(form))])
     # An empty token would be a key that everybody knows.
-    validators = [RequestValidator(token) for token in tokens if token]
+    keys = [token.encode() for token in tokens if token]
     try:
-        # validate() always signs both spellings of the URL and rebuilds them on the way; one at a time costs half and
-        # leaves the path as it came.
-        return any(
-            hmac.compare_digest(_signature(validator, base + raw_path, fields, algorithm), signatures[0])
-            for base in _bases(public_url)
-            for validator in validators
-        )
+        for base in _bases(public_url):
+            content = (base + raw_path + signed).encode()
+            for key in keys:
+                # hmac.digest would let another thread in, and wait for its end.
+                if hmac.compare_digest(b64encode(hmac.new(key, content, algorithm).digest()).decode(), signatures[0]):
+                    return True
     except (TypeError, ValueError):
         # A signature that is not ASCII; a lone surrogate in the form; an impossible port in public_url.
         return False
+    return False
 
 
 def sign(url: str, form: Iterable[tuple[str, str]], token: str) -> str:
-    """The signature that Twilio would send with this form, for trying a webhook out."""
+    """The signature that Twilio would send with this form, by Twilio's own library, for trying a webhook out."""
     fields = _Fields()
     for name, value in form:
         fields.setdefault(name, []).append(value)
-    return _signature(RequestValidator(token), url, fields, HMAC_SHA1)
-
-
-def _signature(validator: RequestValidator, url: str, fields: dict[str, list[str]], algorithm: str) -> str:
-    return str(validator.compute_signature(url, fields, algorithm))
+    return str(RequestValidator(token).compute_signature(url, fields))
 
 
 class _Fields(dict[str, list[str]]):
@@ -75,14 +73,13 @@ class _Fields(dict[str, list[str]]):
 
 
 def _algorithm(settings: Sequence[str]) -> str | None:
-    """The algorithm that signed; HMAC-SHA1 without the header, None where the header names what is not known here."""
+    """The hash that signed; SHA-1 without the header, None where the header names what is not known here."""
     if not settings:
-        return HMAC_SHA1
+        return _USUAL
     named = dict(part.strip().split("=", 1) for part in settings[0].split(",") if "=" in part)
-    algorithm = named.get("algorithm", HMAC_SHA1)
-    if len(settings) > 1 or "key" in named or algorithm not in _ALGORITHMS:
+    if len(settings) > 1 or "key" in named:
         return None
-    return algorithm
+    return _ALGORITHMS.get(named["algorithm"]) if "algorithm" in named else _USUAL
 
 
 @lru_cache(maxsize=8)

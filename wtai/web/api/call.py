@@ -41,7 +41,7 @@ class Call(Generic[B_co, Q_co]):
     """A request that was let in and understood.
 
     ``owner_id`` is the principal's own; only for the platform it is the one that the path names. ``if_match`` is the version the
-    change is for, None for any. ``now`` in ms.
+    change is for, None for any; ``match_given`` tells whether the client said so. ``now`` in ms.
     """
 
     asks: Principal | None
@@ -51,6 +51,7 @@ class Call(Generic[B_co, Q_co]):
     body: B_co
     query: Q_co
     if_match: int | None
+    match_given: bool
     now: int
     means: Means
     database: Database

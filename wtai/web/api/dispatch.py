@@ -119,6 +119,7 @@ class Api:
             said,
             query,
             version,
+            "If-Match" in request.headers,
             now,
             self._means,
             self._database,

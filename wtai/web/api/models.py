@@ -1,7 +1,7 @@
 """The models every resource builds on."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,9 @@ V = TypeVar("V", bound=BaseModel)
 
 Id = Annotated[str, Field(min_length=1, max_length=64, description="A public id.")]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
+NewPassword = Annotated[str, Field(min_length=10, max_length=1024)]
+Locale = Literal["pt-BR", "es", "en"]
 
 
 class Given(BaseModel):

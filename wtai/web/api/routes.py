@@ -2,16 +2,48 @@
 
 from typing import Final
 
-from wtai.web.api import auth, conversations, messages
+from wtai.web.api import (
+    accounts,
+    ai_results,
+    auth,
+    conversations,
+    end_users,
+    features,
+    jobs,
+    me,
+    memories,
+    messages,
+    owners,
+    plans,
+    templates,
+    tokens,
+    usage,
+    users,
+)
 from wtai.web.api.route import Route, for_platform, is_for_platform
 
-_OWN: Final[tuple[Route, ...]] = (
+_OF_AN_OWNER: Final[tuple[Route, ...]] = (
+    *users.ROUTES,
+    *end_users.ROUTES,
+    *tokens.ROUTES,
+    *plans.ROUTES,
+    *features.ROUTES,
+    *accounts.ROUTES,
     *conversations.ROUTES,
     *messages.ROUTES,
+    *ai_results.ROUTES,
+    *memories.ROUTES,
+    *templates.ROUTES,
+    *jobs.ROUTES,
+    *usage.ROUTES,
+    *me.AUDIT,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
     *auth.ROUTES,
-    *_OWN,
-    *(for_platform(route) for route in _OWN if is_for_platform(route)),
+    *me.ROUTES,
+    *owners.ROUTES,
+    *plans.PLANS,
+    *_OF_AN_OWNER,
+    *(for_platform(route) for route in _OF_AN_OWNER if is_for_platform(route)),
 )

@@ -1,0 +1,109 @@
+"""SQL of what people see of the AI: features as set, and what is kept of turns."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wtai.ai.features_store import Feature, set_feature
+from wtai.db.tx import OwnerTx, Row
+from wtai.errors import NotFound, StaleVersion
+
+_FEATURE: Final = "SELECT name, enabled, config, version, created_at, updated_at FROM features"
+_RESULT: Final = """
+SELECT r.id, r.public_id, c.public_id AS conversation, r.feature, r.outcome, r.model, r.prompt_id, r.exchange, r.calls,
+    r.route, r.memories, r.requests, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.cost, r.latency_ms, r.created_at
+FROM ai_results r JOIN conversations c ON c.owner_id = r.owner_id AND c.id = r.conversation_id
+"""
+_FAR: Final = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """What an owner set of a specialist; ``config`` is JSON."""
+
+    name: str
+    enabled: bool
+    config: str
+    version: int
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """What is kept of a turn. ``exchange``, ``calls``, ``route`` and ``memories`` are JSON; ``cost`` in micros."""
+
+    id: int
+    public_id: str
+    conversation: str
+    feature: str
+    outcome: str
+    model: str | None
+    prompt_id: str | None
+    exchange: str
+    calls: str
+    route: str
+    memories: str
+    requests: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost: int
+    latency_ms: int
+    created_at: int
+
+
+def feature_rows(tx: OwnerTx) -> list[FeatureRow]:
+    """All that the owner set, oldest first."""
+    return [_feature(row) for row in tx.all(f"{_FEATURE} WHERE owner_id = :owner ORDER BY id")]
+
+
+def feature_row(tx: OwnerTx, name: str) -> FeatureRow:
+    """NotFound if the owner set nothing of this name."""
+    row = tx.one(f"{_FEATURE} WHERE owner_id = :owner AND name = :name", name=name)
+    if row is None:
+        raise NotFound(f"nothing is set of {name}")
+    return _feature(row)
+
+
+def put_feature(tx: OwnerTx, feature: Feature, *, version: int | None, now: int) -> FeatureRow:
+    """Set it. StaleVersion if what is set is not at ``version``, or nothing is set."""
+    _require(tx, feature.name, version)
+    set_feature(tx, feature, now=now)
+    return feature_row(tx, feature.name)
+
+
+def delete_feature(tx: OwnerTx, name: str, *, version: int | None) -> None:
+    """Set it back to what the program ships. NotFound; StaleVersion as above."""
+    feature_row(tx, name)
+    _require(tx, name, version)
+    tx.run("DELETE FROM features WHERE owner_id = :owner AND name = :name", name=name)
+
+
+def result_rows(tx: OwnerTx, *, conversation_id: int | None = None, before: int | None = None, limit: int) -> list[ResultRow]:
+    """Turns of a conversation, or of all, newest first, with a key below ``before``."""
+    of_one = "AND r.conversation_id = :conversation_id" if conversation_id is not None else ""
+    rows = tx.all(
+        f"{_RESULT} WHERE r.owner_id = :owner AND r.id < :before {of_one} ORDER BY r.id DESC LIMIT :limit",
+        conversation_id=conversation_id,
+        before=_FAR if before is None else before,
+        limit=limit,
+    )
+    return [ResultRow(**dict(row)) for row in rows]
+
+
+def result_row(tx: OwnerTx, public: str) -> ResultRow:
+    """NotFound if the owner has no such turn."""
+    row = tx.one(f"{_RESULT} WHERE r.owner_id = :owner AND r.public_id = :public", public=public)
+    if row is None:
+        raise NotFound(f"no AI result {public}")
+    return ResultRow(**dict(row))
+
+
+def _require(tx: OwnerTx, name: str, version: int | None) -> None:
+    row = tx.one(f"{_FEATURE} WHERE owner_id = :owner AND name = :name", name=name)
+    if version is not None and (row is None or row["version"] != version):
+        raise StaleVersion(f"feature {name} is not at version {version}: read it again")
+
+
+def _feature(row: Row) -> FeatureRow:
+    return FeatureRow(**{**row, "enabled": bool(row["enabled"])})

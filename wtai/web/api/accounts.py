@@ -1,0 +1,204 @@
+"""Twilio accounts of an owner, with their numbers. Tokens go in and never come out."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from wtai.channels import accounts, store
+from wtai.channels.views_store import AccountRow, account_row, account_rows, count_addresses, remove_address
+from wtai.db.tx import OwnerTx
+from wtai.identity.quota import require_room_for_number
+from wtai.web.api.call import Call
+from wtai.web.api.models import Given, Identified, Page, Paging, at
+from wtai.web.api.route import ROOT, Route
+from wtai.web.problems import CONFLICT, QUOTA, Fault, Problem
+
+_TAG = "twilio-accounts"
+_PATH = f"{ROOT}/twilio-accounts"
+_ONE = f"{_PATH}/{{account}}"
+
+Address = Annotated[
+    str,
+    Field(
+        pattern=r"^(whatsapp:\+?[A-Za-z0-9.]{3,130}|\+[0-9]{5,15})$",
+        max_length=150,
+        description="whatsapp:+5511… or, for SMS, +5511…",
+    ),
+]
+Token = Annotated[str, Field(min_length=16, max_length=256, pattern=r"^[!-~]+$")]
+
+
+class TokensGiven(Given):
+    """The account's auth token; the secondary one while it is being promoted."""
+
+    auth_token: Token
+    secondary_token: Token | None = None
+
+
+class NewAccount(TokensGiven):
+    """An account, and the numbers to connect."""
+
+    account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
+    numbers: Annotated[list[Address], Field(max_length=50)]
+
+
+class NewNumber(Given):
+    """A number to connect."""
+
+    number: Address
+
+
+class AccountView(Identified):
+    """An account: ``id`` is its SID. Its tokens are not shown."""
+
+    numbers: list[str]
+    created_at: datetime
+
+
+async def list_accounts(call: Call[None, Paging]) -> Page[AccountView]:
+    """The oldest first."""
+    rows = await call.read(account_rows, after=(call.after(1) or (0,))[0], limit=call.limit + 1)
+    return call.page(Page[AccountView], rows, _shown, lambda row: (row.id,))
+
+
+async def read_account(call: Call[None, None]) -> AccountView:
+    """One of them."""
+    return _shown(await call.read(account_row, call.ids["account"]))
+
+
+async def connect(call: Call[NewAccount, None]) -> AccountView:
+    """An account that is connected already keeps its numbers, and cannot be connected again."""
+
+    def work(tx: OwnerTx) -> AccountView:
+        sid = call.body.account_sid
+        if any(row.account_sid == sid for row in account_rows(tx, limit=-1)):
+            raise _taken("/account_sid", "the account is connected already; give it other tokens or more numbers")
+        accounts.connect(tx, call.means.sealer, sid, _tokens(call.body), [], now=call.now)
+        for index, number in enumerate(call.body.numbers):
+            _add(tx, sid, number, f"/numbers/{index}")
+        return _shown(account_row(tx, sid))
+
+    return await call.commit(work)
+
+
+async def rotate(call: Call[TokensGiven, None]) -> AccountView:
+    """Other tokens; they count within five seconds."""
+
+    def work(tx: OwnerTx) -> AccountView:
+        row = account_row(tx, call.ids["account"])
+        accounts.connect(tx, call.means.sealer, row.account_sid, _tokens(call.body), [], now=call.now)
+        return _shown(row)
+
+    return await call.commit(work)
+
+
+async def add_number(call: Call[NewNumber, None]) -> AccountView:
+    """Once the plan has room."""
+
+    def work(tx: OwnerTx) -> AccountView:
+        row = account_row(tx, call.ids["account"])
+        _add(tx, row.account_sid, call.body.number, "/number")
+        return _shown(account_row(tx, row.account_sid))
+
+    return await call.commit(work)
+
+
+async def drop_number(call: Call[None, None]) -> None:
+    """What is written to it is refused from then on."""
+
+    def work(tx: OwnerTx) -> None:
+        remove_address(tx, account_row(tx, call.ids["account"]).account_sid, call.ids["number"])
+
+    await call.commit(work)
+
+
+def _add(tx: OwnerTx, account_sid: str, address: str, where: str) -> None:
+    if (account_sid, address) in store.numbers(tx):
+        return
+    require_room_for_number(tx, count_addresses(tx))
+    if not store.put_number(tx, account_sid, address):
+        raise _taken(where, "the number is connected elsewhere")
+
+
+def _taken(where: str, what: str) -> Problem:
+    return Problem(CONFLICT, what, [Fault(where, what)])
+
+
+def _tokens(given: TokensGiven) -> list[str]:
+    return [given.auth_token, *([given.secondary_token] if given.secondary_token is not None else [])]
+
+
+def _shown(row: AccountRow) -> AccountView:
+    return AccountView(id=row.account_sid, numbers=list(row.addresses), created_at=at(row.created_at))
+
+
+ROUTES = (
+    Route(
+        "GET",
+        _PATH,
+        list_accounts,
+        "List Twilio accounts",
+        _TAG,
+        {200: Page[AccountView]},
+        action="channel_accounts.read",
+        query=Paging,
+        of_tenants=True,
+    ),
+    Route(
+        "POST",
+        _PATH,
+        connect,
+        "Connect a Twilio account",
+        _TAG,
+        {201: AccountView},
+        action="channel_accounts.create",
+        body=NewAccount,
+        problems=(CONFLICT, QUOTA),
+        of_tenants=True,
+        location=f"{_PATH}/{{id}}",
+    ),
+    Route(
+        "GET",
+        _ONE,
+        read_account,
+        "Read a Twilio account",
+        _TAG,
+        {200: AccountView},
+        action="channel_accounts.read",
+        of_tenants=True,
+    ),
+    Route(
+        "PUT",
+        f"{_ONE}/tokens",
+        rotate,
+        "Give a Twilio account other tokens",
+        _TAG,
+        {200: AccountView},
+        action="channel_accounts.update",
+        body=TokensGiven,
+        of_tenants=True,
+    ),
+    Route(
+        "POST",
+        f"{_ONE}/numbers",
+        add_number,
+        "Connect a number",
+        _TAG,
+        {200: AccountView},
+        action="channel_accounts.update",
+        body=NewNumber,
+        problems=(CONFLICT, QUOTA),
+        of_tenants=True,
+    ),
+    Route(
+        "DELETE",
+        f"{_ONE}/numbers/{{number}}",
+        drop_number,
+        "Disconnect a number",
+        _TAG,
+        {204: None},
+        action="channel_accounts.delete",
+        of_tenants=True,
+    ),
+)
