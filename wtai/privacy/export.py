@@ -66,6 +66,7 @@ async def export(
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as exc:
         raise EnvironmentProblem(f"cannot write {target}: {exc.strerror}; name another file with --output") from exc
+    whole = False
     try:
         with os.fdopen(descriptor, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             writer = _Writer(database, owner_id, user_id, public, media, archive)
@@ -73,9 +74,10 @@ async def export(
             moment = datetime.fromtimestamp(clock.now() // SECOND, UTC).isoformat()
             tables = "\n".join(f"{name}.jsonl: {count}" for name, count in done.rows.items())
             archive.writestr("README.txt", _README.format(at=moment, subject=public or owner, tables=tables))
-    except BaseException:
-        await asyncio.to_thread(target.unlink, missing_ok=True)
-        raise
+        whole = True
+    finally:
+        if not whole:
+            target.unlink(missing_ok=True)  # noqa: ASYNC240 - one call, on the way out
     return done
 
 
