@@ -83,7 +83,8 @@ async def open_world(
 ) -> AsyncIterator["World"]:
     """A data directory with ``owners``, each with a number, and the fakes; ``sections`` are settings on top of QUICK.
 
-    Of the built-in specialists only ``specialists`` are on: with one of them nothing is routed. With ``echo`` the model answers ``eco: first | second``: exactly the messages that its turn covered.
+    Of the built-in specialists only ``specialists`` are on: with one of them nothing is routed. With ``echo`` the
+    model answers ``eco: first | second``: exactly the messages that its turn covered.
     """
     async with FakeTwilio(SystemClock()) as twilio, ScriptedModel(SystemClock(), echo=echo) as model:
         world = World(data_dir, twilio, model, sections)

@@ -12,16 +12,15 @@ from typing import Final
 from pydantic_core import to_json
 
 from wtai import events_store as store
-from wtai.clock import DAY, SECOND
+from wtai.clock import SECOND
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.ids import public_id
 from wtai.jobs.queue import Job
-from wtai.jobs.store import BACKGROUND, CHANNEL, enqueue, postpone
+from wtai.jobs.store import BACKGROUND, enqueue, reschedule
 
 DELIVER: Final = "deliver_webhook"
 """The kind of job that brings out what an endpoint is owed; its payload is {"endpoint_id"}."""
 
-_LONGEST_WAIT_MS: Final = 30 * DAY
 _MAX_ERROR: Final = 1_000
 
 
@@ -68,8 +67,7 @@ def owe_run(tx: OwnerTx, endpoint_id: int, *, run_at: int, now: int) -> None:
     One run at a time: a receiver that hangs holds up one job, not all of them, and gets what is new in order.
     """
     name = f"webhook:{endpoint_id}"
-    if postpone(tx, DELIVER, name, run_at=run_at, longest_ms=_LONGEST_WAIT_MS):
-        tx.signal(CHANNEL)
+    if reschedule(tx, DELIVER, name, run_at=run_at):
         return
     enqueue(tx, DELIVER, {"endpoint_id": endpoint_id}, key=name, unique_key=name, run_at=run_at, priority=BACKGROUND, now=now)
 

@@ -12,6 +12,9 @@ Json = dict[str, Any]
 PRODUCT_TOOLS = {
     "add_contact": "save_person",
     "add_person": "save_person",
+    "add_expense": "add_expense",
+    "add_income": "add_income",
+    "add_note": "add_note",
     "add_reminder": "create_reminder",
     "cancel_reminder": "cancel_reminder",
     "delete_all_expenses": "delete_all_entries",
@@ -26,25 +29,38 @@ PRODUCT_TOOLS = {
     "delete_reminder": "cancel_reminder",
     "edit_expense": "edit_entry",
     "update_expense": "edit_entry",
+    "get_balance": "get_balance",
+    "get_birthday": "get_person",
+    "get_birthdays": "upcoming_birthdays",
     "get_contact": "get_person",
     "get_expenses": "list_entries",
     "get_memories": "recall",
+    "get_person": "get_person",
     "get_report": "monthly_summary",
+    "get_summary": "monthly_summary",
     "get_statement": "list_entries",
     "handoff": "call_person",
     "list_contacts": "list_people",
+    "list_birthdays": "upcoming_birthdays",
     "list_expenses": "list_entries",
     "list_income": "list_entries",
     "list_memories": "recall",
+    "list_people": "list_people",
+    "list_reminders": "list_reminders",
     "list_transactions": "list_entries",
     "save_contact": "save_person",
+    "record_expense": "add_expense",
+    "record_income": "add_income",
+    "remember_fact": "remember",
     "save_memory": "remember",
-    "save_person_fact": "add_note",
+    "save_person_fact": "remember",
     "search_expenses": "list_entries",
     "search_memory": "recall",
     "search_memories": "recall",
     "send_message": "create_reminder",
-    "transfer": "add_expense",
+    "set_reminder": "create_reminder",
+    "transfer_to_human": "call_person",
+    "update_memory": "update_memory",
 }
 """The product's tool for what a case calls by a general name. What is not here is tried under its own name."""
 
@@ -94,8 +110,9 @@ class Attack:
 def attack(row: Json) -> Attack:
     """The attack of a case, in whichever of its forms the case gives it."""
     action = row.get("hijacked_model_action")
-    endless = "COST" in row.get("invariants", [])
-    route = "admin" if "ROUTE" in row.get("invariants", []) else None
+    about = row.get("invariants") or []
+    endless = "COST" in about
+    route = "admin" if "ROUTE" in about else None
     match action:
         case None:
             return Attack(route=route)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tests.fakes import ManualClock
-from wtai.clock import HOUR
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
@@ -59,13 +58,13 @@ class House:
         tag: int = 0,
         delay_ms: int = 0,
         unique_key: str | None = None,
-        postpone: bool = False,
+        move: bool = False,
         priority: int = 0,
     ) -> None:
-        """Enqueue one job in a transaction of its own; ``tag`` is its payload."""
+        """Enqueue one job in a transaction of its own, or ``move`` the one of ``unique_key``; ``tag`` is its payload."""
         now = self.clock.now()
-        if postpone and unique_key is not None:
-            moved = await self.database.write(owner, store.postpone, kind, unique_key, run_at=now + delay_ms, longest_ms=HOUR)
+        if move and unique_key is not None:
+            moved = await self.database.write(owner, store.reschedule, kind, unique_key, run_at=now + delay_ms)
             if moved:
                 return
         await self.database.write(

@@ -212,31 +212,30 @@ async def test_a_unique_job_that_has_started_gets_a_successor(house: House) -> N
     assert tags(await queue.claim(10)) == [2]
 
 
-async def test_postponing_moves_a_unique_job_and_not_postponing_leaves_it(house: House) -> None:
+async def test_a_unique_job_keeps_its_time_unless_it_is_moved(house: House) -> None:
     queue = house.connect("a")
-    await house.put(unique_key="u", delay_ms=1_000, postpone=True)
-    house.clock.advance(900)
-    await house.put(unique_key="u", delay_ms=1_000, postpone=True)
-    house.clock.advance(900)
+    await house.put(unique_key="u", delay_ms=1_000)
+    await house.put(unique_key="u", delay_ms=2_000, move=True)
+    await house.put(unique_key="u", delay_ms=100)
+    house.clock.advance(1_000)
     assert await queue.claim(1) == []
+    house.clock.advance(1_000)
+    assert len(await queue.claim(1)) == 1
+
+
+async def test_a_job_can_be_brought_forward(house: House) -> None:
+    queue = house.connect("a")
     await house.put(unique_key="u", delay_ms=60_000)
-    house.clock.advance(100)
-    assert len(await queue.claim(1)) == 1
-
-
-async def test_postponing_brings_a_job_forward_too(house: House) -> None:
-    queue = house.connect("a")
-    await house.put(unique_key="u", delay_ms=60_000, postpone=True)
     assert await queue.claim(1) == []
-    await house.put(unique_key="u", postpone=True)
+    await house.put(unique_key="u", move=True)
     assert len(await queue.claim(1)) == 1
 
 
-async def test_postponing_a_job_behind_another_keeps_it_behind(house: House) -> None:
+async def test_a_job_that_is_moved_behind_another_stays_behind(house: House) -> None:
     queue = house.connect("a")
     await house.put(key="k", tag=1)
-    await house.put(key="k", unique_key="u", tag=2, postpone=True)
-    await house.put(key="k", unique_key="u", tag=2, delay_ms=1_000, postpone=True)
+    await house.put(key="k", unique_key="u", tag=2)
+    await house.put(key="k", unique_key="u", tag=2, delay_ms=1_000, move=True)
     await queue.complete(await queue.claim(10))
     assert await queue.claim(10) == []
     house.clock.advance(1_000)

@@ -73,7 +73,7 @@ async def test_what_the_router_says_decides_who_is_right(router_says: str, wrong
 
 async def test_the_command_line_prints_the_figures_and_refuses_a_model_that_answers_nothing(tmp_path: Path) -> None:
     few = tmp_path / "few.jsonl"
-    few.write_text("".join(json.dumps(row) + "\n" for row in dev_rows()[:3]))
+    few.write_text("".join(json.dumps(row) + "\n" for row in (*dev_rows()[:2], dev_rows()[12])))  # the last one is a greeting
 
     def evaluated(url: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "routing", str(few), "--base-url", url, "--json"]

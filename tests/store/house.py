@@ -37,6 +37,7 @@ class House:
     database: SqliteDatabase
     sealer: Sealer
     egress: Egress
+    key_file: Path
 
     async def connect(self, owner: int = 1, *events: str, url: str = URL) -> str:
         wanted = events or tuple(Event)
@@ -88,6 +89,6 @@ async def open_house(data_dir: Path) -> AsyncIterator[House]:
     try:
         for name in ("Casa", "Outra"):
             await database.system_write(create_owner, name, "pt-BR", now=NOW)
-        yield House(database, Sealer(create_key_file(data_dir / "wtai.key")), Egress())
+        yield House(database, Sealer(create_key_file(data_dir / "wtai.key")), Egress(), data_dir / "wtai.key")
     finally:
         await database.close()

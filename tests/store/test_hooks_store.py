@@ -1,5 +1,6 @@
 """An endpoint is its owner's own, and what it is owed is tried again until it arrived or there is no hope."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from wtai.hooks import deliveries_store as deliveries
 from wtai.hooks import endpoints_store as endpoints
 from wtai.hooks.model import MAX_ENDPOINTS, ROTATION_MS, SCHEDULE_MS, SECRETS_FIELD, EndpointDisabled, InvalidEndpoint, Outcome
 from wtai.hooks.model import Status as Delivered
+from wtai.sealed_store import SEALED, reseal_batch
+from wtai.secrets import Key, Sealer, read_key_file
 
 
 @pytest.fixture
@@ -245,3 +248,18 @@ async def test_a_secret_is_sealed_and_the_one_before_it_signs_for_a_day(house: H
     assert len(during.secrets) == 2
     opened = [house.sealer.unseal(1, SECRETS_FIELD, sealed) for sealed in after.secrets]
     assert opened == [issued.secret]
+
+
+async def test_a_rotation_of_the_key_file_seals_secrets_anew(house: House) -> None:
+    await house.connect()
+    await house.database.write(
+        1, endpoints.rotate_secret, (await house.database.read(1, endpoints.endpoints))[0].public_id, sealer=house.sealer, now=NOW
+    )
+    before = await house.rows("SELECT secrets FROM webhook_endpoints")
+    rotated = Sealer(Key("new00000", b"n" * 32), read_key_file(house.key_file))
+    [column] = [column for column in SEALED if column.field == SECRETS_FIELD]
+    assert (await house.database.system_write(reseal_batch, rotated, column, 0)).resealed == 1
+    (after,) = await house.rows("SELECT secrets FROM webhook_endpoints")
+    alone = Sealer(Key("new00000", b"n" * 32))
+    opened = [alone.unseal(1, SECRETS_FIELD, sealed) for sealed in json.loads(after["secrets"])]
+    assert opened == [house.sealer.unseal(1, SECRETS_FIELD, sealed) for sealed in json.loads(before[0]["secrets"])]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from wtai.ai.memory.window import Windows
+from wtai.ai.owed import read_owed
 from wtai.conversation import lifecycle, store
 from wtai.conversation.inbox import TURN, Received, receive
 from wtai.conversation.model import Conversation, Inbound, InboundMedia, Kind, State
@@ -204,8 +206,10 @@ async def test_the_turn_starts_when_a_burst_is_over_and_at_the_latest_eight_seco
     for after_ms in (0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 7_900):
         await take(database, message(f"SM{after_ms}"), now=NOW + after_ms)
         (turn,) = await jobs(database)
-        assert turn.run_at == NOW + min(after_ms + QUIET_MS, CAP_MS)
-    assert turn.state == "scheduled"
+        assert (turn.state, turn.run_at) == ("scheduled", NOW + QUIET_MS), "the job keeps its time, and looks itself"
+        owed = await database.read(1, read_owed, 1, Preferences(), Windows(), now=NOW + after_ms)
+        assert owed is not None
+        assert owed.starts_at == NOW + min(after_ms + QUIET_MS, CAP_MS)
 
 
 async def test_without_a_quiet_time_the_turn_starts_at_once(database: SqliteDatabase) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from wtai.conversation.consent import Consent, consent
 
+ERASE = "Só preciso que confirme.\n\nApagar a despesa de R$ 10,00 (café) de 20/11/2026?"
 YES = {
     "pt-BR": [
         "sim",
@@ -104,3 +105,23 @@ def test_without_a_known_language_every_list_is_tried(language: str | None) -> N
     assert consent("todavía no", language) is Consent.NO
     assert consent("sure, go ahead", language) is Consent.YES
     assert consent("sim, pero no", language) is Consent.NEITHER
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "said"),
+    [
+        ("sim, pode apagar", ERASE, Consent.YES),
+        ("pode apagar", ERASE, Consent.YES),
+        ("sim, apaga a despesa", ERASE, Consent.YES),
+        ("não apaga", ERASE, Consent.NO),
+        ("sim, apaga tudo", ERASE, Consent.NEITHER),
+        ("sim, mas só a do almoço", ERASE, Consent.NEITHER),
+        ("apaga", ERASE, Consent.NEITHER),
+        ("sim, pode vender", ERASE, Consent.NEITHER),
+        ("yes, delete it", "Delete the expense of R$ 10.00?", Consent.YES),
+        ("sí, bórrala", "¿Borrar el gasto de R$ 10,00?", Consent.YES),
+        ("sim, pode apagar", "", Consent.NEITHER),
+    ],
+)
+def test_words_of_the_question_that_come_back_are_part_of_the_answer(text: str, question: str, said: Consent) -> None:
+    assert consent(text, question=question) is said

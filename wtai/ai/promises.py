@@ -1,5 +1,7 @@
 """Whether an answer says that something was done which no tool did."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from wtai.ai.agent import Agent
@@ -15,8 +17,12 @@ def unkept(text: str, agents: Iterable[Agent], calls: Sequence[Call], *, looked_
     done = {call.name for call in calls if call.done}
     if looked_up and done:
         return None
-    claims = {tool.name: tool.claims for agent in agents for tool in agent.tools if tool.claims is not None}
-    found = {name: match for name, pattern in claims.items() if (match := pattern.search(text)) is not None}
-    if not found or done & found.keys():
+    makers: dict[re.Pattern[str], set[str]] = defaultdict(set)  # tools of a family share a pattern: each is searched once
+    for agent in agents:
+        for tool in agent.tools:
+            if tool.claims is not None:
+                makers[tool.claims].add(tool.name)
+    found = {pattern: match for pattern in makers if (match := pattern.search(text)) is not None}
+    if not found or any(done & makers[pattern] for pattern in found):
         return None
     return next(iter(found.values())).group()

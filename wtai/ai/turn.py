@@ -22,6 +22,7 @@ from wtai.clock import MINUTE, Clock
 from wtai.conversation import handoff, lifecycle, outbox, shortcuts
 from wtai.conversation import store as conversations
 from wtai.conversation.closure import Turn as LastWords
+from wtai.conversation.inbox import owe_turn_still
 from wtai.conversation.model import Conversation, Question, State
 from wtai.conversation.shortcuts import Next, Step
 from wtai.conversation.texts import texts
@@ -65,7 +66,7 @@ class Turns:
         Retry while the model is unavailable or has no key yet.
         """
         for draft in range(1, _DRAFTS + 1):
-            owed = await self._read(job)
+            owed = await self._read(job, patient=draft == 1)
             if owed is None:
                 return
             step = _step(owed)
@@ -95,15 +96,16 @@ class Turns:
             answer = Answer(AiResult(feature, INTERRUPTED, "", ""), apology(owed.locale))
         await self._write(job, owed, answer, final=True)
 
-    async def _read(self, job: Job) -> Owed | None:
-        conversation_id = job.argument("conversation_id")
-        owed = await self._database.read(
-            job.owner_id, read_owed, conversation_id, self._base, self._windows, now=self._clock.now()
-        )
+    async def _read(self, job: Job, *, patient: bool = False) -> Owed | None:
+        """What is owed. If ``patient``, nothing while the person may still be writing: then the turn is owed for later."""
+        what = (job.argument("conversation_id"), self._base, self._windows)
+        now = self._clock.now()
+        owed = await self._database.read(job.owner_id, read_owed, *what, now=now)
+        if patient and owed is not None and owed.starts_at > now:
+            await self._database.write(job.owner_id, owe_turn_still, owed.conversation, run_at=owed.starts_at, now=now)
+            return None
         if owed is not None and owed.conversation.state is State.PENDING:
-            owed = await self._database.write(
-                job.owner_id, _begin, conversation_id, self._base, self._windows, now=self._clock.now()
-            )
+            owed = await self._database.write(job.owner_id, _begin, *what, now=now)
         return owed
 
     async def _out_of_quota(self, job: Job, owed: Owed) -> Answer | None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from wtai.clock import MINUTE
 from wtai.conversation import events, lifecycle, optout, store
-from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after
+from wtai.conversation.burst import quiet_after
 from wtai.conversation.model import Conversation, Inbound, Person, State
 from wtai.db.tx import OwnerTx
 from wtai.failpoints import failpoint
 from wtai.identity.preferences import Preferences
-from wtai.jobs.store import CHANNEL, enqueue, postpone
+from wtai.jobs.store import enqueue, reschedule
 
 TURN = "turn"
 """The kind of job that answers a conversation; its payload is {"conversation_id"}."""
@@ -53,13 +53,14 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> 
         _owe_media(tx, conversation.id, message_id, inbound, now)
     if optout.heeded(tx, inbound, conversation, now=now):
         _owe_nothing(tx, conversation, message_id, chosen, now)
-        store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
+        store.note_inbound(tx, conversation.id, inbound.reply_to, quiet_until=now, now=now)
     else:
+        quiet_ms = quiet_after(inbound, chosen.burst_quiet_ms)
         if conversation.state is State.WAITING_USER:
             lifecycle.move(tx, conversation, State.PROGRESS, actor="user", reason="message", now=now)
-        store.note_inbound(tx, conversation.id, inbound.reply_to, now=now)
+        store.note_inbound(tx, conversation.id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
         if conversation.state is not State.HANDOFF:
-            owe_turn(tx, conversation, quiet_ms=quiet_after(inbound, chosen.burst_quiet_ms), now=now)
+            owe_turn(tx, conversation, quiet_ms=quiet_ms, now=now)
     events.message_received(tx, message_id, now=now)
     failpoint("ack.before_commit")
     return Received(True, message_id, conversation.id)
@@ -78,10 +79,10 @@ def _owe_nothing(tx: OwnerTx, conversation: Conversation, message_id: int, chose
 
 
 def owe_turn(tx: OwnerTx, conversation: Conversation, *, quiet_ms: int, now: int) -> None:
-    """Answer the conversation after ``quiet_ms``; a turn that is owed already moves, but not beyond the cap of a burst."""
-    if postpone(tx, TURN, _turn_of(conversation), run_at=now + quiet_ms, longest_ms=LONGEST_QUIET_MS):
-        if not quiet_ms:
-            tx.signal(CHANNEL)
+    """Answer the conversation after ``quiet_ms``. A turn that is owed already keeps its time, and waits by itself until the
+    conversation is quiet; but without quiet it starts now.
+    """
+    if not quiet_ms and reschedule(tx, TURN, _turn_of(conversation), run_at=now):
         return
     owe_turn_still(tx, conversation, run_at=now + quiet_ms, now=now)
 

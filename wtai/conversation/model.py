@@ -147,6 +147,7 @@ class Conversation:
     handoff_reason: str | None
     idle_at: int | None
     expires_at: int | None
+    quiet_until: int
     opted_out: bool
 
 

@@ -64,7 +64,8 @@ def step(
     text = "\n".join(filter(None, said))
     if asks_for_person(text):
         return Step(Next.CALL_PERSON, ASKED)
-    answered = _ANSWERED.get((conversation.question, consent(text))) if conversation.question else None
+    asked = before[-1].text if conversation.question is Question.ACTION and before else ""
+    answered = _ANSWERED.get((conversation.question, consent(text, question=asked))) if conversation.question else None
     if answered is not None:
         return answered
     judged = closure(

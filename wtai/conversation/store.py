@@ -20,7 +20,7 @@ from wtai.ids import dated_public_id, public_id
 
 _CONVERSATION = """
 SELECT id, public_id, user_id, channel, address, user_address, state, version, feature, answered_through, last_inbound_at,
-    opened_at, takeover_epoch, question, handoff_reason, idle_at, expires_at, EXISTS (
+    opened_at, takeover_epoch, question, handoff_reason, idle_at, expires_at, quiet_until, EXISTS (
         SELECT 1 FROM opt_outs o
         WHERE o.owner_id = conversations.owner_id AND o.user_id = conversations.user_id AND o.our_address = conversations.address
     ) AS opted_out
@@ -128,15 +128,17 @@ def insert_conversation(tx: OwnerTx, user_id: int, inbound: Inbound, *, expires_
     return _conversation(row)
 
 
-def note_inbound(tx: OwnerTx, conversation_id: int, reply_to: str, *, now: int) -> None:
+def note_inbound(tx: OwnerTx, conversation_id: int, reply_to: str, *, quiet_until: int, now: int) -> None:
     """The person wrote: the 24-hour window starts again, answers go where they wrote from, and drafts are out of date."""
     tx.run(
         """
-        UPDATE conversations SET version = version + 1, last_inbound_at = :now, updated_at = :now, user_address = :reply_to
+        UPDATE conversations SET version = version + 1, last_inbound_at = :now, updated_at = :now, user_address = :reply_to,
+            quiet_until = :quiet_until
         WHERE owner_id = :owner AND id = :id
         """,
         id=conversation_id,
         reply_to=reply_to,
+        quiet_until=quiet_until,
         now=now,
     )
 
@@ -387,6 +389,7 @@ def _conversation(row: Row) -> Conversation:
         handoff_reason=row["handoff_reason"],
         idle_at=row["idle_at"],
         expires_at=row["expires_at"],
+        quiet_until=row["quiet_until"],
         opted_out=bool(row["opted_out"]),
     )
 

@@ -43,7 +43,7 @@ def enqueue(
 ) -> None:
     """Add a job that exists if and only if the transaction commits. The payload holds ids, not data.
 
-    With ``unique_key`` a job of the same kind and unique key that has not started stays the only one; see :func:`postpone`.
+    With ``unique_key`` a job of the same kind and unique key that has not started stays the only one; see :func:`reschedule`.
     """
     due = now if run_at is None else run_at
     tx.run(
@@ -70,20 +70,20 @@ def enqueue(
     tx.signal(CHANNEL)
 
 
-def postpone(tx: OwnerTx, kind: str, unique_key: str, *, run_at: int, longest_ms: int) -> bool:
-    """Move a job that is not due yet to ``run_at``, but no further than ``longest_ms`` from its enqueueing; False if none is."""
-    return bool(
-        tx.run(
-            """
-            UPDATE jobs SET run_at = CASE WHEN :run_at > created_at + :longest_ms THEN created_at + :longest_ms ELSE :run_at END
-            WHERE owner_id = :owner AND kind = :kind AND unique_key = :unique_key AND state IN ('waiting', 'scheduled')
-            """,
-            kind=kind,
-            unique_key=unique_key,
-            run_at=run_at,
-            longest_ms=longest_ms,
-        )
+def reschedule(tx: OwnerTx, kind: str, unique_key: str, *, run_at: int) -> bool:
+    """Move a job that has not started to ``run_at``, sooner or later; False if there is none of this unique key."""
+    moved = tx.run(
+        """
+        UPDATE jobs SET run_at = :run_at
+        WHERE owner_id = :owner AND kind = :kind AND unique_key = :unique_key AND state IN ('waiting', 'scheduled')
+        """,
+        kind=kind,
+        unique_key=unique_key,
+        run_at=run_at,
     )
+    if moved:
+        tx.signal(CHANNEL)
+    return bool(moved)
 
 
 def list_jobs(tx: SystemTx, *, state: str | None, limit: int) -> list[JobRow]:

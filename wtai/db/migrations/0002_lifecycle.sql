@@ -9,6 +9,8 @@ ALTER TABLE conversations ADD COLUMN handoff_reason TEXT;
 -- When the time-outs strike: idle_at while we wait for the user, expires_at while the conversation is open.
 ALTER TABLE conversations ADD COLUMN idle_at INTEGER;
 ALTER TABLE conversations ADD COLUMN expires_at INTEGER;
+-- Until when more of a burst is waited for before a turn starts.
+ALTER TABLE conversations ADD COLUMN quiet_until INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX conversations_idle ON conversations (idle_at) WHERE state = 'WAITING_USER';
 CREATE INDEX conversations_expiring ON conversations (expires_at)
     WHERE state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF');

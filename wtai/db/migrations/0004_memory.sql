@@ -11,7 +11,7 @@ CREATE TABLE memories (
     attribute         TEXT,
     observed_at       INTEGER NOT NULL,
     superseded_by     INTEGER,
-    source_message_id INTEGER REFERENCES messages (id),
+    source_message_id INTEGER REFERENCES messages (id) ON DELETE SET NULL,
     text_hash         TEXT NOT NULL,
     -- the keys under which memory_words has the fact, one space apart, and the version of what made them
     keys              TEXT NOT NULL,
