@@ -24,6 +24,8 @@ async def test_the_platform_registers_an_owner_whose_administrator_logs_in(api: 
     me = (await chief.get("/me")).body
     assert (me["owner"], me["role"], me["email"]) == (owner, "admin", "chefe@oficina.example")
     assert (await chief.get(f"/owners/{owner}")).body["locale"] == "es"
+    unplanned = await api.platform.post("/owners", {"name": "x", "plan": "pln_nothing"})
+    assert (unplanned.status, unplanned.pointers) == (422, ["/plan"])
     disabled = await api.platform.post(f"/owners/{owner}/disable")
     assert disabled.body["status"] == "disabled"
     assert (await chief.get("/me")).status == 401
@@ -234,7 +236,7 @@ async def test_oneself_sees_and_ends_ones_sessions_and_changes_ones_password(api
     assert (await one("PUT", "/me/password", {"current": PASSWORD, "password": SECRET})).status == 204
     assert (await api.nobody.post("/auth/token", log_in)).status == 401
     assert (await api.nobody.post("/auth/token", {**log_in, "password": SECRET})).status == 200
-    assert (await api.admin.get("/sessions")).slug == "not-found"
+    assert (await api.admin.get("/sessions")).slug == "forbidden"
 
 
 async def test_the_audit_log_tells_who_did_what_page_by_page(api: Api) -> None:

@@ -18,6 +18,7 @@ from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
 from wtai.web.api.models import Given, Id, Identified, NewPassword, Page, Paging, View, at
 from wtai.web.api.route import ROOT, Route
+from wtai.web.problems import FORBIDDEN, Problem
 
 _TAG = "me"
 
@@ -138,7 +139,7 @@ async def list_audit(call: Call[None, ListAudit]) -> Page[AuditView]:
 
 def _myself(tx: OwnerTx, public: str, kind: str) -> User:
     if kind != "user":
-        raise NotFound("an API token has no sessions and no password")
+        raise Problem(FORBIDDEN, "an API token has no sessions and no password")
     return user_of_public_id(tx, public)
 
 

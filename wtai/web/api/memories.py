@@ -17,6 +17,7 @@ from wtai.web.api.call import Call
 from wtai.web.api.end_users import customer
 from wtai.web.api.models import Id, Identified, Page, Paging, at
 from wtai.web.api.route import ROOT, Route
+from wtai.web.problems import NOT_FOUND
 
 _TAG = "memories"
 _PATH = f"{ROOT}/memories"
@@ -94,6 +95,7 @@ ROUTES = (
         _TAG,
         {200: Page[MemoryView]},
         action="memories.read",
+        problems=(NOT_FOUND,),
         query=ListMemories,
     ),
     Route("DELETE", f"{_PATH}/{{memory}}", forget, "Forget a fact", _TAG, {204: None}, action="memories.delete"),

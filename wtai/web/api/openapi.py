@@ -33,6 +33,7 @@ Json = dict[str, Any]
 _TEMPLATE: Final = "#/components/schemas/{model}"
 _ID: Final = re.compile(r"\{(\w+)\}")
 _MODES: Final[Mapping[str, JsonSchemaMode]] = {"in": "validation", "out": "serialization"}
+_ETAG: Final[Json] = {"type": "string", "pattern": r'^("[0-9]{1,18}"|\*)$', "examples": ['"1"']}
 _PROBLEM: Final[Json] = {
     "type": "object",
     "title": "Problem",
@@ -149,7 +150,7 @@ def _parameters(route: Route) -> Iterator[Json]:
         text = "The same key within 24 hours: the same answer, and nothing is done again."
         yield _header("Idempotency-Key", text, {"type": "string", "pattern": "^[!-~]{1,255}$"})
     if route.takes_if_match:
-        yield _header("If-Match", "The ETag of what was read, or *.", {"type": "string"}, required=route.needs_if_match)
+        yield _header("If-Match", "The ETag of what was read, or *.", _ETAG, required=route.needs_if_match)
 
 
 def _responses(route: Route, of_model: Mapping[tuple[Any, str], Json]) -> Iterator[tuple[str, Json]]:

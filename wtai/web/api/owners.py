@@ -10,12 +10,13 @@ from wtai.db.tx import OwnerTx, SystemTx
 from wtai.identity import store
 from wtai.identity.model import Owner
 from wtai.identity.passwords import check_password
-from wtai.identity.plans_store import DEFAULT_PLAN, plan_of_public_id
+from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.preferences import Preferences
 from wtai.identity.registration import Admin, let_owner, register
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
 from wtai.web.api.models import Email, Given, Id, Line, Locale, NewPassword, Page, Paging, Versioned, at
+from wtai.web.api.plans import named_plan
 from wtai.web.api.route import ROOT, Route
 from wtai.web.problems import CONFLICT
 
@@ -80,7 +81,7 @@ async def create_owner(call: Call[NewOwner, None]) -> OwnerView:
         admin = Admin(given.admin.email, hashed, given.admin.name)
 
     def work(tx: SystemTx) -> OwnerView:
-        plan = plan_of_public_id(tx, given.plan).name if given.plan is not None else DEFAULT_PLAN
+        plan = named_plan(tx, given.plan).name if given.plan is not None else DEFAULT_PLAN
         name = given.name.strip()
         return shown(register(tx, name, given.locale, plan=plan, admin=admin, actor=call.actor, now=call.now).owner)
 

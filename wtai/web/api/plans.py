@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Literal
 
 from wtai.db.tx import SystemTx
+from wtai.errors import NotFound
 from wtai.identity import plans_store
 from wtai.identity.plans import Plan, PlanLimits, Subscription
 from wtai.web.api.call import Call
+from wtai.web.api.errors import wrong
 from wtai.web.api.models import Given, Id, Line, Page, Paging, Versioned, at
 from wtai.web.api.route import ROOT, Route
-from wtai.web.problems import CONFLICT
+from wtai.web.problems import CONFLICT, NOT_FOUND
 
 _TAG = "plans"
 _PATH = f"{ROOT}/plans"
@@ -102,13 +104,21 @@ async def change_subscription(call: Call[SubscriptionChange, None]) -> Subscript
         bound = tx.for_owner(call.owner_id)
         version = call.if_match
         if call.body.plan is not None:
-            plan = plans_store.plan_of_public_id(tx, call.body.plan)
+            plan = named_plan(tx, call.body.plan)
             version = plans_store.subscribe(bound, plan, version=version, now=call.now).version
         if call.body.status is not None:
             plans_store.set_subscription_status(bound, call.body.status, version=version, now=call.now)
         return _subscription(plans_store.subscription(bound, now=call.now))
 
     return await call.commit_across(work)
+
+
+def named_plan(tx: SystemTx, public: str) -> Plan:
+    """The plan that a body names. Problem."""
+    try:
+        return plans_store.plan_of_public_id(tx, public)
+    except NotFound as exc:
+        raise wrong("/plan", "there is no such plan") from exc
 
 
 def _shown(plan: Plan) -> PlanView:
@@ -181,6 +191,7 @@ ROUTES = (
         _TAG,
         {200: SubscriptionView},
         action="subscription.read",
+        problems=(NOT_FOUND,),
         of_tenants=True,
     ),
     Route(
@@ -192,6 +203,7 @@ ROUTES = (
         {200: SubscriptionView},
         action="subscription.update",
         body=SubscriptionChange,
+        problems=(NOT_FOUND,),
         needs_if_match=True,
         of_tenants=True,
     ),
