@@ -57,6 +57,10 @@ from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
+from wtai.privacy.backups import BACKUP, Backups
+from wtai.privacy.erase import FINISH
+from wtai.privacy.eraser import Eraser
+from wtai.privacy.tombstones import AddressDigests
 from wtai.secrets import Sealer, open_sealer
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
@@ -208,7 +212,7 @@ def _api(settings: Settings, database: Database, clock: Clock) -> Api:
 
 @asynccontextmanager
 async def _work(
-    settings: Settings, database: Database, accounts: Accounts, given: Given, public_url: str | None
+    settings: Settings, database: SqliteDatabase, accounts: Accounts, given: Given, public_url: str | None
 ) -> AsyncIterator[None]:
     """The worker with its handlers, drained at the end."""
     clock = given.clock
@@ -249,6 +253,7 @@ async def _work(
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
             DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **_remembering(settings, database, memories, meter, clock),
+            **_keeping(settings, database, clock),
             **await stack.enter_async_context(_media(settings, database, accounts, llm, clock)),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
@@ -263,6 +268,34 @@ async def _work(
         )
         await stack.enter_async_context(_at_work(worker, database, clock))
         yield
+
+
+def eraser(settings: Settings, database: SqliteDatabase, clock: Clock) -> Eraser:
+    """What erases people and owners, with their files."""
+    digests = AddressDigests(sealer(settings))
+    return Eraser(database, digests, clock, media=settings.media.directory, backups=settings.backup.directory)
+
+
+def backups(settings: Settings, database: SqliteDatabase, clock: Clock) -> Backups:
+    """What makes back-ups."""
+    chosen = settings.backup
+    return Backups(
+        database,
+        clock,
+        directory=chosen.directory,
+        media=settings.media.directory,
+        every_hours=chosen.every_hours,
+        keep=chosen.keep,
+    )
+
+
+def _keeping(settings: Settings, database: SqliteDatabase, clock: Clock) -> dict[str, JobKind]:
+    """The jobs that make back-ups and end erasures."""
+    tries = settings.worker.max_attempts
+    return {
+        BACKUP: JobKind(backups(settings, database, clock).handle, tries),
+        FINISH: JobKind(eraser(settings, database, clock).finish, tries),
+    }
 
 
 @asynccontextmanager

@@ -39,6 +39,8 @@ NAMES = (
     "hook.after_commit",
     "migration.before_commit",
     "migration.after_commit",
+    "backup.before_commit",
+    "backup.after_commit",
 )
 ACTIONS = ("kill", "raise", "hang", "cancel")
 

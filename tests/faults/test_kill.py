@@ -27,8 +27,9 @@ from wtai.simulator.voice import voice_note
 
 Heard = dict[str, list[str]]
 
-# The echo calls no tools, nobody's time is up and nobody is told: see test_kill_steps.py and flow/test_hooks.py.
-AT_WORK = [name for name in NAMES if not name.startswith(("migration.", "tool.", "sweep.", "hook."))]
+# The echo calls no tools, nobody's time is up, nobody is told and no back-up is due: see test_kill_steps.py, test_backup.py and
+# flow/test_hooks.py.
+AT_WORK = [name for name in NAMES if not name.startswith(("migration.", "tool.", "sweep.", "hook.", "backup."))]
 IN_A_TASK = [
     "ack.after_commit",
     "transcribe.after_commit",

@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "memory": Entry("wtai.cli.memory:memory", "Make memories findable again after a change of the embedding model."),
     "jobs": Entry("wtai.cli.queue:jobs", "List, retry and discard jobs."),
     "db": Entry("wtai.cli.database:db", "Migrate the database and show its state."),
+    "backup": Entry("wtai.cli.backup:backup", "Make, show and check back-ups."),
+    "restore": Entry("wtai.cli.restore:restore", "Put a back-up in the place of the database."),
     "trigger": Entry("wtai.cli.trigger:trigger", "Send a signed webhook to a running wtai."),
     "version": Entry("wtai.cli.configuration:version", "Show the versions of wtai, Python and SQLite."),
 }

@@ -14,6 +14,7 @@ from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
 from wtai.cli.passwords import hash_of_new_password
+from wtai.cli.privacy import erase_owner, export_owner
 from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity import store
@@ -27,7 +28,11 @@ _ADDRESS = re.compile(r"whatsapp:\+?[A-Za-z0-9.]{3,130}|\+[0-9]{5,15}")
 
 @click.group()
 def owner() -> None:
-    """Create and show owners."""
+    """Create and show owners, export and erase what is kept of them."""
+
+
+owner.add_command(export_owner)
+owner.add_command(erase_owner)
 
 
 @owner.command()

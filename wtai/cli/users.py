@@ -10,6 +10,7 @@ from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
 from wtai.cli.passwords import hash_of_new_password
+from wtai.cli.privacy import erase_user, export_user
 from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import PLATFORM, OwnerTx
@@ -34,6 +35,10 @@ def user() -> None:
 
     OWNER is an owner's id, or "platform" for the people who run the machine. USER is a user's id or e-mail address.
     """
+
+
+user.add_command(export_user)
+user.add_command(erase_user)
 
 
 @user.command()

@@ -47,6 +47,7 @@ VERSION: Final[tuple[int, ...]] = tuple(int(part) for part in driver.sqlite_vers
 
 _BUSY_TIMEOUT_MS = 2_000  # a webhook may wait for two of them, and its sender waits 4.5 s
 _SWITCH_WAIT_MS = 50
+_REWRITE_TRIES = 5  # each waits for readers as long as the busy time-out
 _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
@@ -111,6 +112,9 @@ def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
+        else:
+            # What is deleted is overwritten where it stood. Copies that SQLite left while it moved rows go with rewrite().
+            connection.execute("PRAGMA secure_delete = ON")
     except driver.DatabaseError as exc:
         raise EnvironmentProblem(
             f"cannot open the database {path}: {exc}; check that it is wtai's file and its folder writable"
@@ -257,6 +261,29 @@ class SqliteDatabase:
 
     async def system_read(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._snapshot(lambda tx: work(tx, *args, **kwargs))
+
+    async def copy_to(self, path: Path) -> None:
+        """Write a whole, consistent copy to a new file, beside all other work; it is on disk only once somebody syncs it.
+
+        StorageUnavailable if there is no room for it.
+        """
+        thread = await _Thread.start(self._path, read_only=False)
+        try:
+            await thread.call(_vacuum_into, path)
+        except driver.DatabaseError as exc:
+            raise StorageUnavailable(f"cannot copy the database to {path}: {exc}") from exc
+        finally:
+            await thread.close()
+
+    async def rewrite(self) -> None:
+        """Write the file anew and empty the log, so that no byte of what was deleted is left in either.
+
+        Other writes wait meanwhile. StorageUnavailable if another process keeps the database busy, or there is no room.
+        """
+        try:
+            await self._writer.call(_rewrite)
+        except driver.DatabaseError as exc:
+            raise StorageUnavailable(f"cannot rewrite {self._path} now: {exc}; try again when less is going on") from exc
 
     async def wait(self, channel: str, timeout_seconds: float) -> bool:
         event = self._signals.setdefault(channel, asyncio.Event())
@@ -437,3 +464,16 @@ def _roll_back(connection: SqliteConnection) -> None:
 
 def _run_pragma(connection: SqliteConnection, sql: str) -> None:
     connection.execute(sql).fetchall()
+
+
+def _vacuum_into(connection: SqliteConnection, path: Path) -> None:
+    connection.execute("VACUUM INTO ?", (str(path),))
+
+
+def _rewrite(connection: SqliteConnection) -> None:
+    connection.execute("VACUUM")
+    for _ in range(_REWRITE_TRIES):
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+    raise driver.OperationalError("somebody reads for long, the log cannot be emptied")
