@@ -206,7 +206,7 @@ def _api(settings: Settings, database: Database, clock: Clock) -> Api:
         idle_days=settings.security.session_idle_days,
         days=settings.security.session_days,
     )
-    means = Means(seal, sessions, passwords, preferences(settings))
+    means = Means(seal, sessions, passwords, Egress(settings.egress.allowed_private_hosts), preferences(settings))
     return Api(ROUTES, database, means, clock, limits=limits, trusted_proxies=settings.server.trusted_proxies)
 
 
