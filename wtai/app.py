@@ -85,6 +85,10 @@ _REQUEST_GRACE_SECONDS = 1.5
 """A request takes milliseconds; one that hangs must not eat up the time in which the service manager expects the end. aiohttp
 waits this long twice, by default 60 seconds each."""
 
+_LINGERING_SECONDS = 1.0
+"""What is left of a body that was refused is read and thrown away for so long: less, and its sender would not see the answer;
+more, and what swells when it is inflated would keep a core busy, aiohttp's 10 seconds by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -361,7 +365,13 @@ def _local_url(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def _listening(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_REQUEST_GRACE_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_REQUEST_GRACE_SECONDS,
+        lingering_time=_LINGERING_SECONDS,
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
