@@ -177,6 +177,7 @@ async def running(settings: Settings, *, role: Role = "all", given: Given | None
                 clock,
                 public_url=public_url,
                 base=preferences(settings),
+                digests=AddressDigests(sealer(settings)).of,
                 max_concurrency=settings.limits.webhook_concurrency,
                 max_fields=settings.limits.webhook_fields,
             )

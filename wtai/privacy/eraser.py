@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from wtai.clock import MINUTE, Clock
+from wtai.conversation.kept_opt_outs_store import keep_opt_out
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.identity.audit_store import SYSTEM, Actor
@@ -159,7 +160,7 @@ def _whom(tx: OwnerTx, tombstone: Tombstone, digests: AddressDigests) -> list[st
 def _take_over(tx: OwnerTx, tombstone: Tombstone) -> None:
     """Keep a tombstone in a database that was restored without it, with the opt-outs."""
     for our_address in tombstone.opt_outs:
-        erasures_store.keep_opt_out(tx, tombstone.addresses, our_address, now=tombstone.erased_at)
+        keep_opt_out(tx, tombstone.addresses, our_address, now=tombstone.erased_at)
     if not erasures_store.is_known(tx, tombstone.id):
         key = erasures_store.insert_erasure(tx, tombstone, _carried(tombstone))
         erasures_store.finish(tx, key, _carried(tombstone), now=tombstone.erased_at)

@@ -1,7 +1,6 @@
 """SQL of what stays of erased people: receipts, and digests by which they are recognised."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wtai.db.tx import OwnerTx, Row, SystemTx
@@ -79,20 +78,6 @@ def tombstones(tx: SystemTx) -> list[Tombstone]:
         """
     )
     return [_tombstone(row) for row in rows]
-
-
-def keep_opt_out(tx: OwnerTx, digests: Iterable[str], our_address: str, *, now: int) -> None:
-    """The address behind one of ``digests`` wants nothing from ours, whoever it comes to belong to."""
-    for one in digests:
-        tx.run(
-            """
-            INSERT INTO kept_opt_outs (owner_id, our_address, digest, created_at) VALUES (:owner, :our_address, :digest, :now)
-            ON CONFLICT (owner_id, digest, our_address) DO NOTHING
-            """,
-            our_address=our_address,
-            digest=one,
-            now=now,
-        )
 
 
 def _tombstone(row: Row) -> Tombstone:
