@@ -1,9 +1,10 @@
 """The models every resource builds on."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Generic, Literal, TypeVar
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -12,6 +13,29 @@ Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
 NewPassword = Annotated[str, Field(min_length=10, max_length=1024)]
 Locale = Literal["pt-BR", "es", "en"]
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)  # RFC 3339
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _moment(value: object) -> datetime:
+    if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
+        raise ValueError("must be a time with its zone, such as 2026-01-31T12:00:00Z")
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("must be within the years 1 to 9999 of UTC") from exc
+
+
+def _day(value: object) -> date:
+    if not (isinstance(value, str) and _DAY.fullmatch(value)):
+        raise ValueError("must be a day, such as 2026-01-31")
+    return date.fromisoformat(value)
+
+
+# Read here, as pydantic takes numbers for times too, and times that are in the year 10000 of UTC.
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class Given(BaseModel):

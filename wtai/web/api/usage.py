@@ -10,7 +10,7 @@ from wtai.ai.usage_store import Total, day_of, usage_of
 from wtai.web.api.ai_results import dollars
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
-from wtai.web.api.models import Given, View
+from wtai.web.api.models import Day, Given, View
 from wtai.web.api.route import ROOT, Route
 
 _TAG = "usage"
@@ -21,8 +21,8 @@ class UsageOf(Given):
     """From ``first`` through ``last``, days of UTC; this month, if they are absent."""
 
     by: Annotated[Literal["day", "feature", "user"], Field(description="What to add up by.")] = "day"
-    first: date | None = None
-    last: date | None = None
+    first: Day | None = None
+    last: Day | None = None
 
 
 class TotalView(View):
