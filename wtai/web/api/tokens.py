@@ -1,9 +1,9 @@
 """API tokens: made, listed by what may be shown of them, and revoked."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from wtai.db.tx import OwnerTx
 from wtai.identity.access import Role
@@ -11,8 +11,9 @@ from wtai.identity.api_tokens import end_api_token, issue_api_token
 from wtai.identity.api_tokens_store import ApiToken, api_tokens
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
-from wtai.web.api.models import Given, Identified, Line, Page, Paging, at, at_or_none
+from wtai.web.api.models import Given, Identified, Line, Moment, Page, Paging, at, at_or_none
 from wtai.web.api.route import ROOT, Route
+from wtai.web.api.users import StaffRole, fitting_role
 
 _TAG = "api-tokens"
 _PATH = f"{ROOT}/api-tokens"
@@ -24,9 +25,9 @@ class NewToken(Given):
     """``scopes`` are actions, resources, ``read`` or ``all``; no token may do more than who makes it."""
 
     name: Line
-    role: Literal["admin", "agent", "platform"]
+    role: StaffRole
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=64)]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class TokenView(Identified):
@@ -58,6 +59,8 @@ async def list_tokens(call: Call[None, Paging]) -> Page[TokenView]:
 async def create_token(call: Call[NewToken, None]) -> NewTokenView:
     """Its text is in the answer, and nowhere else."""
     given = call.body
+    if call.is_platform:
+        fitting_role(given.role, call.owner_id)
     expires_at = None if given.expires_at is None else round(given.expires_at.timestamp() * 1000)
     if expires_at is not None and expires_at <= call.now:
         raise wrong("/expires_at", "must be in the future")

@@ -65,7 +65,7 @@ async def list_users(call: Call[None, Paging]) -> Page[UserView]:
 async def create_user(call: Call[NewUser, None]) -> UserView:
     """Once the plan has room."""
     given = call.body
-    role = _fitting(given.role, call.owner_id)
+    role = fitting_role(given.role, call.owner_id)
     check_password(given.password, (given.email,))
     hashed = await call.means.passwords.hashed(given.password)
 
@@ -83,7 +83,7 @@ async def read_user(call: Call[None, None]) -> UserView:
 async def change_user(call: Call[UserChange, None]) -> UserView:
     """Another role voids their access tokens, and the API tokens they made."""
     given = call.body
-    role = None if given.role is None else _fitting(given.role, call.owner_id)
+    role = None if given.role is None else fitting_role(given.role, call.owner_id)
 
     def work(tx: OwnerTx) -> UserView:
         user = staff_of(tx, call.ids["user"])
@@ -154,7 +154,7 @@ def shown(user: User) -> UserView:
     )
 
 
-def _fitting(role: StaffRole, owner_id: int) -> Role:
+def fitting_role(role: StaffRole, owner_id: int) -> Role:
     """Problem unless this owner has people of this role."""
     if (role == "platform") != (owner_id == PLATFORM):
         raise wrong("/role", "must be platform for the platform's people, and admin or agent for an owner's")
