@@ -11,7 +11,7 @@ import structlog
 from wtai.ai import context, store, toolbox_store
 from wtai.ai.llm import Assistant, User
 from wtai.ai.memory.extraction import owe_extraction
-from wtai.ai.memory.summaries import owe_summary_when_long
+from wtai.ai.memory.summaries import owe_summary_of_past
 from wtai.ai.memory.window import Windows
 from wtai.ai.owed import TAKES_TURNS, Owed, read_owed
 from wtai.ai.specialists import DEFAULT
@@ -209,7 +209,7 @@ def _remember(tx: OwnerTx, conversation_id: int, turns: int, now: int) -> None:
         owe_extraction(tx, conversation_id, now=now)
     left_out = context.turns_left_out(turns)
     if left_out:
-        owe_summary_when_long(tx, conversation_id, store.through_of_turn(tx, conversation_id, left_out), now=now)
+        owe_summary_of_past(tx, conversation_id, store.through_of_turn(tx, conversation_id, left_out), now=now)
 
 
 def _conclude(tx: OwnerTx, current: Conversation, owed: Owed, answer: Answer, result_id: int, now: int) -> None:
