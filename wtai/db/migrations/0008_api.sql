@@ -1,4 +1,4 @@
--- What a POST with an Idempotency-Key was answered, for a day. fingerprint is a hash of the request; answer is sealed.
+-- What a POST with an Idempotency-Key was answered, for a day. fingerprint is a keyed hash of the request; answer is sealed.
 CREATE TABLE idempotency_keys (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id    INTEGER NOT NULL REFERENCES owners (id),
