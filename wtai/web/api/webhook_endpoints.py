@@ -4,14 +4,14 @@ import json
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from wtai.db.tx import OwnerTx
 from wtai.events import Event
 from wtai.hooks import deliveries_store, endpoints_store
 from wtai.hooks.model import Delivery, Endpoint, Status
 from wtai.web.api.call import Call
-from wtai.web.api.models import Given, Id, Identified, Page, Paging, Versioned, View, at, at_or_none
+from wtai.web.api.models import Given, Id, Identified, Moment, Page, Paging, Versioned, View, at, at_or_none
 from wtai.web.api.route import ROOT, Route
 from wtai.web.problems import CONFLICT
 
@@ -82,7 +82,7 @@ class DeliveryView(Identified):
 class ReplayFailed(Given):
     """All that failed since then; to one endpoint, or to all."""
 
-    since: AwareDatetime
+    since: Moment
     endpoint: Id | None = None
 
 
