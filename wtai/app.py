@@ -55,6 +55,7 @@ from wtai.hooks.delivery import Deliveries
 from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
+from wtai.identity.upkeep import UPKEEP, Upkeep
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
 from wtai.privacy.backups import BACKUP, Backups
@@ -256,6 +257,7 @@ async def _work(
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
+            UPKEEP: JobKind(Upkeep(database, clock).handle, settings.worker.max_attempts),
             DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **_remembering(settings, database, memories, meter, clock),
             **_keeping(settings, database, clock),

@@ -71,3 +71,21 @@ async def test_who_opted_out_and_was_erased_is_still_opted_out(world: World) -> 
         await world.say(person(1), "COMEÇAR")
         await world.answers_to(person(1), 2)
         assert world.value("SELECT count(*) FROM opt_outs") == 0
+
+
+async def test_a_command_erases_beside_the_running_program(world: World, free_port: int) -> None:
+    process = world.process(free_port, logging={"level": "debug"})
+    async with process:
+        await world.say(person(1), f"{WORD} um")
+        await world.say(person(2), "oi")
+        await world.answers_to(person(1), 1)
+        await world.answers_to(person(2), 1)
+        public = world.value(
+            "SELECT u.public_id FROM users u JOIN user_addresses a ON a.user_id = u.id WHERE a.address = :a", a=person(1)
+        )
+        world.command("user", "erase", world.line.owner, public, "--yes")
+        await world.say(person(2), "ainda aí?")
+        await world.answers_to(person(2), 2)
+        assert WORD not in process.log
+        assert person(1).removeprefix("whatsapp:+") not in process.log
+    assert in_files(world) == []

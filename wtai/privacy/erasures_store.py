@@ -46,13 +46,13 @@ def is_known(tx: OwnerTx, public: str) -> bool:
     return tx.one("SELECT 1 FROM erasures WHERE owner_id = :owner AND public_id = :public", public=public) is not None
 
 
-def finish(tx: OwnerTx, erasure_id: int, receipt: str, *, now: int) -> None:
-    """Nothing is left in any file; ``receipt`` says so."""
+def finish(tx: OwnerTx, erasure_id: int, receipt: str, *, at: int | None) -> None:
+    """What became of an erasure; ``at`` is when nothing was left in any file (ms), None if something may be."""
     tx.run(
-        "UPDATE erasures SET receipt = :receipt, finished_at = :now WHERE owner_id = :owner AND id = :id",
+        "UPDATE erasures SET receipt = :receipt, finished_at = :at WHERE owner_id = :owner AND id = :id",
         id=erasure_id,
         receipt=receipt,
-        now=now,
+        at=at,
     )
 
 
