@@ -23,9 +23,12 @@ from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.openai_embeddings import embedder
 from wtai.ai.pricing import Prices
-from wtai.ai.specialists import Specialists, shared_tools
+from wtai.ai.specialists import Specialists
 from wtai.ai.thinking import Thinker
+from wtai.ai.tools.general import current_time
+from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
+from wtai.ai.tools.memory import memory_tools
 from wtai.ai.transcription import Transcription
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
@@ -134,7 +137,8 @@ def thinker(
     settings: Settings, database: Database, meter: Meter, memories: Memories, http_tools: HttpTools, given: Given
 ) -> Thinker:
     """What answers with the owners' specialists."""
-    specialists = given.specialists(Specialists(shared_tools(memories), router_model=settings.openai.router_model))
+    shared = (*memory_tools(memories), current_time(), call_person())
+    specialists = given.specialists(Specialists(shared, router_model=settings.openai.router_model))
     media = settings.media.directory
     return Thinker(database, meter, specialists, memories, http_tools, given.clock, given.limits, media=media)
 
