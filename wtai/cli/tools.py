@@ -19,7 +19,6 @@ from wtai.ai.tools.http_store import (
     save_http_tool,
 )
 from wtai.ai.tools.tool import Effect
-from wtai.app import sealer
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
@@ -29,6 +28,7 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.egress import Egress
 from wtai.identity.audit_store import OPERATOR, audit
+from wtai.identity.from_settings import sealer
 
 
 class Definition(BaseModel):
