@@ -17,12 +17,9 @@ from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.openai_embeddings import embedder
 from wtai.ai.pricing import Prices
-from wtai.ai.specialists import Specialists
+from wtai.ai.specialists import Specialists, shared_tools
 from wtai.ai.thinking import Thinker
-from wtai.ai.tools.general import current_time
-from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
-from wtai.ai.tools.memory import memory_tools
 from wtai.ai.transcription import Transcription
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
@@ -90,8 +87,7 @@ def thinker(
     given: Given = NOTHING,
 ) -> Thinker:
     """What answers with the owners' specialists."""
-    shared = (*memory_tools(memories), current_time(), call_person())
-    specialists = given.specialists(Specialists(shared, router_model=settings.openai.router_model))
+    specialists = given.specialists(Specialists(shared_tools(memories), router_model=settings.openai.router_model))
     media = settings.media.directory
     return Thinker(database, meter, specialists, memories, http_tools, clock, given.limits, media=media)
 
