@@ -238,7 +238,9 @@ def _states(wanted: str | None) -> tuple[State, ...]:
 
 def milliseconds(moment: datetime | None) -> int:
     """A moment as the data have it; 0 for none."""
-    return 0 if moment is None else max(0, round(moment.timestamp() * 1000))
+    if moment is None:
+        return 0
+    return max(0, round(moment.timestamp() * 1000))
 
 
 def _event(row: EventRow) -> EventView:

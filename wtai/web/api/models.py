@@ -14,13 +14,13 @@ Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^
 NewPassword = Annotated[str, Field(min_length=10, max_length=1024)]
 Locale = Literal["pt-BR", "es", "en"]
 
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)  # RFC 3339
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)  # RFC 3339
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _moment(value: object) -> datetime:
     if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
-        raise ValueError("must be a time with its zone, such as 2026-01-31T12:00:00Z")
+        raise ValueError("must be a date and time with its offset, such as 2026-01-31T12:00:00Z")
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except OverflowError as exc:
