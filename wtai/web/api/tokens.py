@@ -59,7 +59,7 @@ async def list_tokens(call: Call[None, Paging]) -> Page[TokenView]:
 async def create_token(call: Call[NewToken, None]) -> NewTokenView:
     """Its text is in the answer, and nowhere else."""
     given = call.body
-    if call.is_platform:
+    if call.principal.role is Role.PLATFORM:
         fitting_role(given.role, call.owner_id)
     expires_at = None if given.expires_at is None else round(given.expires_at.timestamp() * 1000)
     if expires_at is not None and expires_at <= call.now:
