@@ -55,6 +55,7 @@ from wtai.hooks.delivery import Deliveries
 from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
+from wtai.identity.upkeep import UPKEEP, Upkeep
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.worker import JobKind, Worker
 from wtai.privacy.backups import BACKUP, Backups
@@ -84,6 +85,10 @@ _SEND_ATTEMPTS = 20
 _REQUEST_GRACE_SECONDS = 1.5
 """A request takes milliseconds; one that hangs must not eat up the time in which the service manager expects the end. aiohttp
 waits this long twice, by default 60 seconds each."""
+
+_LINGERING_SECONDS = 1.0
+"""What is left of a body that was refused is read and thrown away for so long: less, and its sender would not see the answer;
+more, and what swells when it is inflated would keep a core busy, aiohttp's 10 seconds by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,7 @@ async def running(settings: Settings, *, role: Role = "all", given: Given | None
                 clock,
                 public_url=public_url,
                 base=preferences(settings),
+                digests=AddressDigests(sealer(settings)).of,
                 max_concurrency=settings.limits.webhook_concurrency,
                 max_fields=settings.limits.webhook_fields,
             )
@@ -206,7 +212,7 @@ def _api(settings: Settings, database: Database, clock: Clock) -> Api:
         idle_days=settings.security.session_idle_days,
         days=settings.security.session_days,
     )
-    means = Means(seal, sessions, passwords, preferences(settings))
+    means = Means(seal, sessions, passwords, Egress(settings.egress.allowed_private_hosts), preferences(settings))
     return Api(ROUTES, database, means, clock, limits=limits, trusted_proxies=settings.server.trusted_proxies)
 
 
@@ -251,6 +257,7 @@ async def _work(
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
+            UPKEEP: JobKind(Upkeep(database, clock).handle, settings.worker.max_attempts),
             DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **_remembering(settings, database, memories, meter, clock),
             **_keeping(settings, database, clock),
@@ -361,7 +368,13 @@ def _local_url(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def _listening(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_REQUEST_GRACE_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_REQUEST_GRACE_SECONDS,
+        lingering_time=_LINGERING_SECONDS,
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()

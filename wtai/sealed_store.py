@@ -48,6 +48,11 @@ SEALED: Final = (
         "UPDATE webhook_endpoints SET secrets = :new WHERE owner_id = :owner_id AND id = :id AND secrets = :old",
         is_list=True,
     ),
+    SealedColumn(
+        "idempotency_keys.answer",
+        "SELECT id, owner_id, answer AS value FROM idempotency_keys WHERE id > :after ORDER BY id LIMIT :limit",
+        "UPDATE idempotency_keys SET answer = :new WHERE owner_id = :owner_id AND id = :id AND answer = :old",
+    ),
 )
 
 

@@ -6,14 +6,15 @@ from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from wtai.clock import MINUTE, SECOND, Clock
+from wtai.clock import HOUR, MINUTE, SECOND, Clock
 from wtai.conversation.timeouts import TIMEOUTS
 from wtai.db.tx import PLATFORM, Database
 from wtai.errors import StorageUnavailable
+from wtai.identity.upkeep import UPKEEP
 from wtai.jobs.store import BACKGROUND, enqueue
 from wtai.privacy.backups import BACKUP
 
-SWEEPS: Final = ((TIMEOUTS, 30 * SECOND), (BACKUP, 10 * MINUTE))
+SWEEPS: Final = ((TIMEOUTS, 30 * SECOND), (BACKUP, 10 * MINUTE), (UPKEEP, HOUR))
 """Kinds of jobs and how often each is enqueued (ms)."""
 
 

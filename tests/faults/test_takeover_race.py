@@ -42,7 +42,7 @@ from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
 from wtai.simulator.twilio_faults import TwilioFault
 
-BASE = Preferences()
+BASE = Preferences(burst_quiet_ms=0)
 MOST_AWAITS = 40
 
 

@@ -1,6 +1,8 @@
 """An erased person is in no table, no index, no file and no byte; everybody else is where they were."""
 
 import json
+import random
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,11 +13,13 @@ from wtai.ai.memory.index import with_keys
 from wtai.conversation import outbox
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import connect, driver
+from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.store import owner as owner_of
 from wtai.identity.users_store import LastAdmin
 from wtai.jobs.queue import Job
+from wtai.privacy.erase import Asked, remove_person_of_erased_owner, shut_owner
 from wtai.privacy.eraser import Eraser
 from wtai.privacy.tables_store import EXEMPT, TABLES
 from wtai.privacy.tombstones import read_side_file
@@ -259,13 +263,66 @@ async def test_a_file_that_comes_after_the_erasure_is_removed_by_the_job(data_di
         assert json.loads(receipt["receipt"])["files"] == 2
 
 
+def _talk(tx: OwnerTx, people: Sequence[Somebody], count: int) -> None:
+    """Messages of all lengths from everybody in turn, some of them changed: their pages are split and joined again."""
+    chance = random.Random(7)
+    talks = {row["user_id"]: row["id"] for row in tx.all("SELECT id, user_id FROM conversations WHERE closed_at IS NULL")}
+    for number in range(count):
+        one = chance.choice(people)
+        body = one.word + "x" * chance.choice((5, 50, 300, 2_000, 9_000))
+        sid = f"{one.word} {chance.random()} " + "z" * chance.choice((0, 300, 2_000))
+        tx.run(
+            """
+            INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, status, body, provider_sid, created_at,
+                updated_at) VALUES (:owner, :public, :talk, 'inbound', 'user', 'received', :body, :sid, 0, 0)
+            """,
+            public=f"msg_{number}",
+            talk=talks[one.id],
+            body=body,
+            sid=sid,
+        )
+        if number % 5 == 0:
+            changed = one.word + "y" * chance.choice((5, 300, 6_000))
+            tx.run("UPDATE messages SET body = :body WHERE owner_id = :owner AND provider_sid = :sid", body=changed, sid=sid)
+
+
 async def test_among_many_people_none_of_the_erased_leaves_a_byte(data_dir: Path) -> None:
     async with open_place(data_dir) as place:
         owner = await place.owner("padaria")
-        words = {f"P{n:03}zanzibar": n * 37 % 3000 for n in range(40)}
-        people = [await place.person(owner, word, text=word + "x" * length) for word, length in words.items()]
-        for one in people[::4]:
+        people = [await place.person(owner, f"P{number:03}zanzibar") for number in range(30)]
+        await place.database.write(owner[0], _talk, people, 3_000)
+        for one in people[::5]:
             await place.eraser().erase_user(one.owner_id, one.public_id, OPERATOR)
     data = (data_dir / "wtai.db").read_bytes().lower()
     left = {one.word for one in people if one.word.lower().encode() in data}
-    assert left == {one.word for number, one in enumerate(people) if number % 4}
+    assert left == {one.word for number, one in enumerate(people) if number % 5}
+
+
+@pytest.mark.slow
+async def test_what_could_not_be_rewritten_while_somebody_read_is_rewritten_by_the_job(data_dir: Path) -> None:
+    async with open_place(data_dir) as place:
+        ana, _, _ = await house(place)
+        with closing(connect(place.path, read_only=True)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM users").fetchall()
+            receipt = await place.eraser().erase_user(ana.owner_id, ana.public_id, OPERATOR)
+        assert not receipt.files_rewritten
+        [row] = place.rows("SELECT payload FROM jobs WHERE kind = 'finish_erasure'")
+        assert place.rows("SELECT finished_at FROM erasures") == [{"finished_at": None}]
+        await place.eraser().finish(Job(1, ana.owner_id, "finish_erasure", None, row["payload"], 1, 0, 0))
+        [kept] = place.rows("SELECT receipt, finished_at FROM erasures")
+        assert kept["finished_at"] is not None
+        assert json.loads(kept["receipt"])["files_rewritten"]
+    assert place.bytes_of(ANA) == []
+
+
+async def test_an_erasure_of_an_owner_that_was_cut_short_is_taken_up_again(data_dir: Path) -> None:
+    async with open_place(data_dir) as place:
+        ana, _, _ = await house(place)
+        await place.database.write(ana.owner_id, shut_owner, Asked(OPERATOR, place.clock.now()))
+        await place.database.write(ana.owner_id, remove_person_of_erased_owner, ana.public_id)
+        mine = await place.database.read(ana.owner_id, owner_of)
+        assert mine.status == "disabled"
+        assert content(place, BIA)["messages"]
+        await place.eraser().erase_owner(ana.owner_id, OPERATOR)
+    assert place.bytes_of(ANA) == place.bytes_of(BIA) == []

@@ -5,12 +5,14 @@ import gzip
 import json
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.program import person
 from tests.web.api_client import PASSWORD, Api, open_api
+from wtai.db.sqlite import connect
 
 ANA = person(1)
 LOG_IN = {"email": "ana@padaria.example", "password": PASSWORD}
@@ -221,6 +223,33 @@ async def test_what_is_kept_of_an_answer_cannot_be_read_in_the_database(api: Api
     kept = api.world.value("SELECT answer FROM idempotency_keys")
     assert "segredo" not in kept
     assert kept.startswith("v1.")
+
+
+async def test_a_change_whose_answer_cannot_be_kept_is_not_made(api: Api) -> None:
+    conversation = await api.conversation(ANA)
+    with closing(connect(api.world.data_dir / "wtai.db")) as connection:
+        connection.execute("ALTER TABLE idempotency_keys RENAME TO gone")
+    path = f"/conversations/{conversation}/notes"
+    broken = await api.agent.post(path, {"text": "oi"}, Idempotency_Key="k")
+    assert (broken.status, broken.slug) == (500, "internal")
+    assert broken.body["instance"] == broken.headers["X-Request-Id"]
+    assert "idempotency" not in broken.text
+    assert (await api.agent.get(path)).body["items"] == []
+    assert (await api.agent.post(path, {"text": "oi"})).status == 201
+
+
+async def test_while_the_database_cannot_be_written_the_answer_is_503_and_what_is_there_can_be_read(api: Api) -> None:
+    conversation = await api.conversation(ANA)
+    path = f"/conversations/{conversation}/notes"
+    assert (await api.agent.get(path)).status == 200  # notes that the token was used
+    with closing(connect(api.world.data_dir / "wtai.db")) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        busy = await api.agent.post(path, {"text": "oi"})
+        assert (busy.status, busy.slug) == (503, "unavailable")
+        assert int(busy.headers["Retry-After"]) > 0
+        assert (await api.agent.get(path)).body["items"] == []
+        connection.execute("ROLLBACK")
+    assert (await api.agent.post(path, {"text": "oi"})).status == 201
 
 
 async def test_of_twenty_changes_of_one_version_one_is_made(api: Api) -> None:

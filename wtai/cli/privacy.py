@@ -105,5 +105,7 @@ def _sure(yes: bool, question: str) -> None:
 
 def _show(receipt: Receipt) -> None:
     click.echo(receipt.model_dump_json(indent=2))
+    if not receipt.files_rewritten:
+        click.echo("the rows are gone; their bytes in the file go within a quarter of an hour of `wtai run`", err=True)
     for line in receipt.not_covered:
         click.echo(f"not covered: {line}", err=True)

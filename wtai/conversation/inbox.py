@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from wtai.clock import MINUTE
 from wtai.conversation import events, lifecycle, optout, store
 from wtai.conversation.burst import quiet_after
+from wtai.conversation.kept_opt_outs_store import Digests, recall_opt_outs
 from wtai.conversation.model import Conversation, Inbound, Person, State
 from wtai.db.tx import OwnerTx
 from wtai.failpoints import failpoint
@@ -32,10 +33,11 @@ class Received:
     conversation_id: int | None = None
 
 
-def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> Received:
+def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, digests: Digests | None = None, now: int) -> Received:
     """Keep ``inbound`` and owe it an answer: after the quiet that ends a burst, at the latest 8 s after its first message.
 
-    ``chosen`` is what holds for this owner. Someone who opted out is owed nothing until they opt in again.
+    ``chosen`` is what holds for this owner. Someone who opted out is owed nothing until they opt in again; with ``digests`` that
+    outlives an erasure.
     """
     known = store.known_as(tx, inbound.channel, inbound.identities)
     user_id = _user_as_known(inbound, known)
@@ -44,6 +46,9 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, now: int) -> 
         if store.has_message(tx, inbound.provider_sid):
             return Received(new=False)
         user_id = _user(tx, inbound, known, now)
+        if digests is not None:
+            unknown = [address for address in (*inbound.identities, *inbound.lookup) if address not in known]
+            recall_opt_outs(tx, user_id, unknown, digests, now=now)
         conversation = store.open_conversation(tx, user_id, inbound.our_address) or _open(tx, user_id, inbound, chosen, now)
     message_id = store.insert_inbound(tx, conversation.id, inbound, _details(inbound), now=now)
     if message_id is None:

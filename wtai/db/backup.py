@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def unpack(path: Path, folder: Path) -> Manifest:
                 with archive.open(name) as packed:
                     if _unpack_one(packed, _inside(folder, name)) != expected:
                         raise BackupBroken(f"{path}: {name} is not what was backed up")
-    except (OSError, zipfile.BadZipFile, ValidationError, KeyError, EOFError) as exc:
+    except (OSError, zipfile.BadZipFile, zlib.error, ValidationError, KeyError, EOFError) as exc:
         raise BackupBroken(f"{path} is no whole back-up of wtai: {exc}") from exc
     newest = migrations()[-1].number
     if manifest.schema_version > newest:
@@ -228,7 +229,7 @@ def _manifest_of(path: Path) -> Manifest | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read_manifest(archive)
-    except (OSError, zipfile.BadZipFile, ValidationError, KeyError, EOFError):
+    except (OSError, zipfile.BadZipFile, zlib.error, ValidationError, KeyError, EOFError):
         return None
 
 

@@ -43,11 +43,11 @@ class Backups:
         EnvironmentProblem, BackupBroken or StorageUnavailable if there is none for it; what was there stays then.
         """
         with one_at_a_time(self._directory), workplace(self._directory) as folder:
+            tombstones = await self._database.system_read(erasures_store.tombstones)
+            await asyncio.to_thread(write_side_file, self._directory, tombstones)
             await self._database.copy_to(folder / DATABASE)
             media = self._media if with_media else None
             made = await asyncio.to_thread(pack, folder, self._directory, media, now=self._clock.now())
-            tombstones = await self._database.system_read(erasures_store.tombstones)
-            await asyncio.to_thread(write_side_file, self._directory, tombstones)
             gone = await asyncio.to_thread(prune, self._directory, self._keep)
         log.info("backup.made", file=made.path.name, size=made.size, removed=len(gone))
         return made

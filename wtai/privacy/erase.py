@@ -13,6 +13,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from wtai.clock import MINUTE, SECOND
+from wtai.conversation.kept_opt_outs_store import keep_opt_out
 from wtai.db.tx import PLATFORM, OwnerTx, SystemTx
 from wtai.errors import NotFound
 from wtai.identity.audit_store import Actor, audit, erase_audit, erase_from_audit
@@ -85,7 +86,7 @@ def erase_person(tx: OwnerTx, public: str, digests: AddressDigests, asked: Asked
     mine = owner(tx)
     tombstone = _tombstone(tx, mine, person, digests, asked)
     for our_address in tombstone.opt_outs:
-        erasures_store.keep_opt_out(tx, tombstone.addresses, our_address, now=asked.at)
+        keep_opt_out(tx, tombstone.addresses, our_address, now=asked.at)
     copies = erase_store.provider_copies(tx, person.id)
     files = tuple(erase_store.files(tx, person.id))
     if asked.id is None:

@@ -9,8 +9,10 @@ from typing import Final
 import structlog
 
 from wtai.clock import MINUTE, Clock
+from wtai.conversation.kept_opt_outs_store import keep_opt_out
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
+from wtai.errors import StorageUnavailable
 from wtai.identity.audit_store import SYSTEM, Actor
 from wtai.identity.store import owner, owners
 from wtai.identity.users_store import user_of_public_id
@@ -47,7 +49,7 @@ class Eraser:
     async def erase_user(self, owner_id: int, public: str, actor: Actor) -> Receipt:
         """Erase a person and return the receipt, which is kept too. NotFound, LastAdmin.
 
-        StorageUnavailable if the rows are gone, but the file could not be rewritten yet: the job FINISH does so later.
+        Where the database's file cannot be rewritten now the receipt says so, and the job FINISH does it later.
         """
         asked = Asked(actor, self._clock.now())
         erased = await self._database.write(owner_id, erase_person, public, self._digests, asked)
@@ -86,7 +88,7 @@ class Eraser:
             await self._database.rewrite()
             done = receipt.model_copy(update={"files": receipt.files + late, "files_rewritten": True})
             await self._database.write(
-                erasure.owner_id, erasures_store.finish, erasure.id, done.model_dump_json(), now=self._clock.now()
+                erasure.owner_id, erasures_store.finish, erasure.id, done.model_dump_json(), at=self._clock.now()
             )
         tombstones = await self._database.system_read(erasures_store.tombstones)
         await asyncio.to_thread(write_side_file, self._backups, tombstones)
@@ -115,13 +117,21 @@ class Eraser:
             files = await asyncio.to_thread(self._stray_files, mine.public_id, frozenset(), youngest_ms=0)
         else:
             files = await asyncio.to_thread(self._remove, erased.files)
-        if rewrite:
-            await self._database.rewrite()
-        receipt = erased.receipt.model_copy(update={"files": files, "files_rewritten": True})
-        now = self._clock.now()
-        await self._database.write(erased.owner_id, erasures_store.finish, erased.key, receipt.model_dump_json(), now=now)
+        rewritten = await self._rewritten() if rewrite else True
+        receipt = erased.receipt.model_copy(update={"files": files, "files_rewritten": rewritten})
+        finished_at = self._clock.now() if rewritten else None
+        await self._database.write(erased.owner_id, erasures_store.finish, erased.key, receipt.model_dump_json(), at=finished_at)
         log.info("privacy.erased", erasure=receipt.id, kind=receipt.kind, rows=sum(receipt.removed.values()), files=files)
         return receipt
+
+    async def _rewritten(self) -> bool:
+        """Whether the file could be rewritten now. Else the job does so: the rows are gone, and an erasure is not undone."""
+        try:
+            await self._database.rewrite()
+        except StorageUnavailable as exc:
+            log.warning("privacy.not_rewritten", reason=str(exc))
+            return False
+        return True
 
     def _remove(self, files: Sequence[str]) -> int:
         found = [self._media / path for path in files if (self._media / path).exists()]
@@ -159,10 +169,10 @@ def _whom(tx: OwnerTx, tombstone: Tombstone, digests: AddressDigests) -> list[st
 def _take_over(tx: OwnerTx, tombstone: Tombstone) -> None:
     """Keep a tombstone in a database that was restored without it, with the opt-outs."""
     for our_address in tombstone.opt_outs:
-        erasures_store.keep_opt_out(tx, tombstone.addresses, our_address, now=tombstone.erased_at)
+        keep_opt_out(tx, tombstone.addresses, our_address, now=tombstone.erased_at)
     if not erasures_store.is_known(tx, tombstone.id):
         key = erasures_store.insert_erasure(tx, tombstone, _carried(tombstone))
-        erasures_store.finish(tx, key, _carried(tombstone), now=tombstone.erased_at)
+        erasures_store.finish(tx, key, _carried(tombstone), at=tombstone.erased_at)
 
 
 def _carried(tombstone: Tombstone) -> str:

@@ -1,7 +1,6 @@
 """SQL of what stays of erased people: receipts, and digests by which they are recognised."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wtai.db.tx import OwnerTx, Row, SystemTx
@@ -47,13 +46,13 @@ def is_known(tx: OwnerTx, public: str) -> bool:
     return tx.one("SELECT 1 FROM erasures WHERE owner_id = :owner AND public_id = :public", public=public) is not None
 
 
-def finish(tx: OwnerTx, erasure_id: int, receipt: str, *, now: int) -> None:
-    """Nothing is left in any file; ``receipt`` says so."""
+def finish(tx: OwnerTx, erasure_id: int, receipt: str, *, at: int | None) -> None:
+    """What became of an erasure; ``at`` is when nothing was left in any file (ms), None if something may be."""
     tx.run(
-        "UPDATE erasures SET receipt = :receipt, finished_at = :now WHERE owner_id = :owner AND id = :id",
+        "UPDATE erasures SET receipt = :receipt, finished_at = :at WHERE owner_id = :owner AND id = :id",
         id=erasure_id,
         receipt=receipt,
-        now=now,
+        at=at,
     )
 
 
@@ -79,20 +78,6 @@ def tombstones(tx: SystemTx) -> list[Tombstone]:
         """
     )
     return [_tombstone(row) for row in rows]
-
-
-def keep_opt_out(tx: OwnerTx, digests: Iterable[str], our_address: str, *, now: int) -> None:
-    """The address behind one of ``digests`` wants nothing from ours, whoever it comes to belong to."""
-    for one in digests:
-        tx.run(
-            """
-            INSERT INTO kept_opt_outs (owner_id, our_address, digest, created_at) VALUES (:owner, :our_address, :digest, :now)
-            ON CONFLICT (owner_id, digest, our_address) DO NOTHING
-            """,
-            our_address=our_address,
-            digest=one,
-            now=now,
-        )
 
 
 def _tombstone(row: Row) -> Tombstone:

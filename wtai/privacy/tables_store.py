@@ -54,7 +54,7 @@ TABLES: Final = (
     Table("refresh_tokens", _SESSION, exported=False, keyed=False),
     Table("sessions", _USER),
     Table("api_tokens", _USER, hidden=frozenset({"hash"})),
-    Table("idempotency_keys", "principal = :public", exported=False, keyed=False),
+    Table("idempotency_keys", "principal = :public", exported=False),
     Table("user_addresses", _USER, keyed=False),
     Table("users", "id = :user_id", hidden=frozenset({"password_hash", "token_version"})),
     Table("features"),

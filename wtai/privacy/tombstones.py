@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from wtai.db.tx import OwnerTx
 from wtai.errors import EnvironmentProblem
+from wtai.identity.store import owner
 from wtai.secrets import Sealer
 
 SIDE_FILE: Final = "erasures.jsonl"
@@ -58,6 +60,10 @@ class AddressDigests:
         keys = self._sealer.derived(_PURPOSE)
         text = f"{owner}\n{address}".encode()
         return tuple(f"{name}.{hmac.new(key, text, hashlib.sha256).hexdigest()}" for name, key in keys.items())
+
+    def of(self, tx: OwnerTx, address: str) -> tuple[str, ...]:
+        """As :meth:`all`, for the owner of a transaction."""
+        return self.all(owner(tx).public_id, address)
 
 
 def read_side_file(directory: Path) -> list[Tombstone]:

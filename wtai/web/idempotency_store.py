@@ -48,8 +48,8 @@ def forget_answers(tx: SystemTx, *, before: int, limit: int = 500) -> int:
     """Delete up to ``limit`` answers from before ``before`` (ms); returns how many there were."""
     return tx.run(
         """
-        DELETE FROM idempotency_keys WHERE (owner_id, principal, key) IN (
-            SELECT owner_id, principal, key FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :limit
+        DELETE FROM idempotency_keys WHERE id IN (
+            SELECT id FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :limit
         )
         """,
         before=before,

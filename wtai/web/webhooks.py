@@ -13,6 +13,7 @@ from wtai.channels.twilio.inbound import account_sid, our_address, parse, parse_
 from wtai.channels.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, is_signed
 from wtai.clock import Clock
 from wtai.conversation import inbox, outbox
+from wtai.conversation.kept_opt_outs_store import Digests
 from wtai.db.tx import Database
 from wtai.failpoints import pass_failpoint
 from wtai.identity.preferences import Preferences, merged
@@ -35,6 +36,7 @@ class Webhooks:
         *,
         public_url: str,
         base: Preferences,
+        digests: Digests,
         max_concurrency: int,
         max_fields: int,
     ) -> None:
@@ -43,6 +45,7 @@ class Webhooks:
         self._clock = clock
         self._public_url = public_url
         self._base = base
+        self._digests = digests
         self._max_concurrency = max_concurrency
         self._max_fields = max_fields
         self._handling = 0
@@ -60,7 +63,9 @@ class Webhooks:
         form, account = await self._verified(request)
         message = parse(form)
         chosen = merged(self._base, account.preferences)
-        received = await self._database.write(account.owner_id, inbox.receive, message, chosen, now=self._clock.now())
+        received = await self._database.write(
+            account.owner_id, inbox.receive, message, chosen, digests=self._digests, now=self._clock.now()
+        )
         await pass_failpoint("ack.after_commit")
         self._log.debug("message.received", owner=account.owner_id, sid=message.provider_sid, kind=message.kind, new=received.new)
         return web.Response(body=_EMPTY_TWIML, content_type="text/xml")

@@ -1,13 +1,14 @@
--- What a POST with an Idempotency-Key was answered, for a day. fingerprint is a hash of the request; answer is sealed.
+-- What a POST with an Idempotency-Key was answered, for a day. fingerprint is a keyed hash of the request; answer is sealed.
 CREATE TABLE idempotency_keys (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id    INTEGER NOT NULL REFERENCES owners (id),
     principal   TEXT NOT NULL,
     key         TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     answer      TEXT NOT NULL,
     created_at  INTEGER NOT NULL,
-    PRIMARY KEY (owner_id, principal, key)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (owner_id, principal, key)
+) STRICT;
 CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
 
 -- What staff write down beside a conversation; the person never sees it. author is the public id of who wrote it.

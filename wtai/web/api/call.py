@@ -7,6 +7,7 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 from pydantic import BaseModel
 
 from wtai.db.tx import PLATFORM, Database, OwnerTx, SystemTx
+from wtai.egress import Egress
 from wtai.errors import NotFound
 from wtai.identity.access import Principal, Role
 from wtai.identity.audit_store import Actor
@@ -33,6 +34,7 @@ class Means:
     sealer: Sealer
     sessions: Sessions
     passwords: Passwords
+    egress: Egress
     base: Preferences
 
 

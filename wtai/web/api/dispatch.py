@@ -188,6 +188,7 @@ class _Resource:
                 return problem_response(problem, instance, limits.headers(standings))
             except ANSWERED as exc:
                 return problem_response(problem_of(exc), instance, limits.headers(standings))
+            log.debug("api.answered", method=request.method, path=request.path, status=answer.status)
         headers = {**SECURITY_HEADERS, **limits.headers(standings), **answer.headers, REQUEST_ID: instance}
         if answer.status == 204:
             return web.Response(status=204, headers=headers)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from wtai.ai.specialists import WrongFeature
 from wtai.clock import SECOND
 from wtai.errors import InvalidTransition, NotFound, StaleVersion, StorageUnavailable, WtaiError
+from wtai.hooks.model import EndpointDisabled, InvalidEndpoint
 from wtai.identity.access import TokenRefused, UnknownScope
 from wtai.identity.passwords import PasswordsBusy, WeakPassword
 from wtai.identity.plans_store import PlanConflict
@@ -39,11 +40,13 @@ KINDS: Final[Mapping[type[WtaiError], Kind]] = {
     InvalidTransition: WRONG_STATE,
     EmailTaken: CONFLICT,
     LastAdmin: CONFLICT,
+    EndpointDisabled: CONFLICT,
     PlanConflict: CONFLICT,
     QuotaReached: QUOTA,
     WeakPassword: INVALID,
     UnknownScope: INVALID,
     WrongFeature: INVALID,
+    InvalidEndpoint: INVALID,
     LoginRefused: UNAUTHENTICATED,
     TokenRefused: UNAUTHENTICATED,
     PasswordsBusy: UNAVAILABLE,
@@ -66,6 +69,8 @@ def problem_of(error: WtaiError) -> Problem:
     """The problem that an error is."""
     if isinstance(error, Throttled):
         return too_many(str(error), -(-error.retry_after_ms // SECOND))
+    if isinstance(error, InvalidEndpoint):
+        return Problem(INVALID, str(error), [Fault(error.pointer, str(error))])
     of = type(error)
     words = _WORDS.get(of, str(error))
     faults = [Fault(_POINTERS[of], words)] if of in _POINTERS else []

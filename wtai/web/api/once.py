@@ -4,6 +4,7 @@ The answer is kept with what was done, or neither is: a client that asks again, 
 answer and nothing happens twice. There is one writer, so of two requests at once the second finds the answer of the first.
 """
 
+import hmac
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from wtai.web.problems import KEY_REUSED, Fault, Problem
 R = TypeVar("R", bound=BaseModel | None)
 
 KEPT_MS: Final = DAY
+_PURPOSE: Final = "idempotency keys"
 _FORGOTTEN_AT_ONCE: Final = 20
 """Old answers that a new one takes away: more than one for one, so that they never pile up."""
 SEALED_FIELD: Final = "idempotency_keys.answer"
@@ -48,10 +50,14 @@ class Replay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An Idempotency-Key of a principal, and what it came with."""
+    """An Idempotency-Key of a principal, and a digest of what it came with."""
 
     value: str
-    fingerprint: str
+    digest: bytes
+
+    def fingerprints(self, sealer: Sealer) -> list[str]:
+        """What is kept of the request, under each key: bodies hold passwords, which a plain hash would give away to guessing."""
+        return [hmac.digest(key, self.digest, "sha256").hex() for key in sealer.derived(_PURPOSE).values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,13 @@ class Once:
             audit(tx.for_owner(self.owner_id), self.actor, self.action, target, now=self.now)
         if self.key is not None:
             sealed = self.sealer.seal(asking.owner_id, SEALED_FIELD, _packed(self.answer(result)))
-            keep_answer(asking, self.principal.id, self.key.value, Kept(self.key.fingerprint, sealed), now=self.now)
+            kept = Kept(self.key.fingerprints(self.sealer)[0], sealed)
+            keep_answer(asking, self.principal.id, self.key.value, kept, now=self.now)
             forget_answers(tx, before=self.now - KEPT_MS, limit=_FORGOTTEN_AT_ONCE)
         return result
 
     def _replay(self, kept: Kept, key: Key) -> None:
-        if kept.fingerprint != key.fingerprint:
+        if kept.fingerprint not in key.fingerprints(self.sealer):
             fault = Fault("Idempotency-Key", "was used for another request within the last 24 hours")
             raise Problem(KEY_REUSED, "the Idempotency-Key came with another request before", [fault])
         raise Replay(_unpacked(self.sealer.unseal(self.principal.owner_id, SEALED_FIELD, kept.answer)))

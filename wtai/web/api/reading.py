@@ -43,7 +43,7 @@ def idempotency_key(request: web.Request, body: bytes) -> Key | None:
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         raise malformed("Idempotency-Key", "must be one text of 1 to 255 visible ASCII characters")
     said = b"\n".join((request.method.encode(), request.raw_path.encode("utf-8", "surrogateescape"), body))
-    return Key(given[0], sha256(said).hexdigest())
+    return Key(given[0], sha256(said).digest())
 
 
 def expected_version(request: web.Request, route: Route) -> int | None:

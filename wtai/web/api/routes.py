@@ -19,6 +19,7 @@ from wtai.web.api import (
     tokens,
     usage,
     users,
+    webhook_endpoints,
 )
 from wtai.web.api.route import Route, for_platform, is_for_platform
 
@@ -36,6 +37,7 @@ _OF_AN_OWNER: Final[tuple[Route, ...]] = (
     *templates.ROUTES,
     *jobs.ROUTES,
     *usage.ROUTES,
+    *webhook_endpoints.ROUTES,
     *me.AUDIT,
 )
 

@@ -1,4 +1,4 @@
-"""docs/webhooks.md says what the program does."""
+"""wtai/hooks/README.md says what the program does."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from wtai.hooks.delivery import TIMEOUT_SECONDS
 from wtai.hooks.model import SCHEDULE_MS
 from wtai.standard_webhooks import new_secret, signed_headers
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "wtai" / "hooks" / "README.md").read_text("utf-8")
 UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR}
 
 
