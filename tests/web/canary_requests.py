@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from tests.web.canary_flock import Asker, Flock
-from tests.web.canary_rows import Canary
+from tests.web.canary_rows import Canary, fresh_word
 from wtai.identity.access import Role
 from wtai.web.api.route import Route
 from wtai.web.api.routes import ROUTES
@@ -55,11 +55,12 @@ BODIES: Final[Mapping[str, object]] = {
     "NewNote": {"text": "uma nota"},
     "NewMessage": {"text": "uma resposta"},
     "TemplateChange": {"content_sid": SID},
-    "NewUser": {},
-    "NewToken": {},
-    "NewAccount": {},
+    "NewUser": {"email": "nova@pessoa.example", "password": "quatro cavalos verdes", "role": "agent"},
+    "NewToken": {"name": "um token", "role": "agent", "scopes": ["read"]},
+    "NewAccount": {"account_sid": "AC" + "f" * 32, "auth_token": "x" * 32, "numbers": []},
+    "EndpointChange": {"events": ["message.sent"]},
 }
-"""A body that fits, by its model; where what is made has no id in its path, one that does not: nothing is to be made."""
+"""A body that fits, by its model, for each route with an id in its path."""
 
 PRECONDITIONS: Final[tuple[Mapping[str, str], ...]] = ({"If_Match": "*"}, {"If_Match": '"1"'}, {})
 _SLOW: Final = "/password"
@@ -94,10 +95,11 @@ def probes(flock: Flock, count: int, seed: int) -> Iterator[Probe]:
     for probe in (*_own(flock), *_of_kind(flock), *_in_queries(flock), *_in_bodies(flock)):
         yield probe
         made += 1
-    places = [(route, place) for route in ROUTES for place in _places(route) if _SLOW not in route.path]
+    places = [(route, place) for route in ROUTES for place in places_of(route) if _SLOW not in route.path]
+    let_in = [asker for asker in flock.askers if asker.role is not None]
     while made < count:
         route, place = chance.choice(places)
-        asker, victim = chance.choice(flock.askers), chance.choice(flock.canaries)
+        asker, victim = chance.choice(flock.askers if chance.random() < 0.1 else let_in), chance.choice(flock.canaries)
         if asker.own is victim or (asker.role is Role.PLATFORM and place == "owner"):
             continue
         names = list(victim.every_id())
@@ -118,7 +120,7 @@ def _own(flock: Flock) -> Iterator[Probe]:
 
 
 def _own_paths(route: Route, owner: Canary | None) -> Iterator[str]:
-    places = _places(route)
+    places = places_of(route)
     last = places[-1] if places else None
     if last is None or owner is None:
         yield route.path if last is None else _path(route, dict.fromkeys(places, "nothing"))
@@ -131,7 +133,7 @@ def _own_paths(route: Route, owner: Canary | None) -> Iterator[str]:
 def _of_kind(flock: Flock) -> Iterator[Probe]:
     """In each place of each path the ids of that kind, of each other owner."""
     for route, asker in _pairs(flock):
-        for victim, place in ((victim, place) for victim in flock.canaries for place in _places(route)):
+        for victim, place in ((victim, place) for victim in flock.canaries for place in places_of(route)):
             if asker.own is victim or (asker.role is Role.PLATFORM and place == "owner"):
                 continue
             for name in victim.ids.get(KIND_OF[place], ()):
@@ -144,7 +146,7 @@ def _in_queries(flock: Flock) -> Iterator[Probe]:
     """Every filter of every list: with values of one's own, and with ids and words of others."""
     for route, asker in _pairs(flock, [route for route in ROUTES if route.query is not None]):
         own = asker.own or flock.canaries[0]
-        path = _path(route, {place: _one(own, place) for place in _places(route)})
+        path = _path(route, {place: _one(own, place) for place in places_of(route)})
         for query in _own_filters(route, own):
             yield Probe(asker, route.name, "GET", f"{path}?{query}", None, {}, (), own, None)
         for victim in flock.canaries:
@@ -163,6 +165,7 @@ def _own_filters(route: Route, own: Canary) -> Iterator[str]:
         "state": ("open", "HANDOFF", "EXPIRED,WAITING_USER"),
         "by": ("day", "feature", "user"),
         "first": ("2026-11-01",),
+        "status": ("delivered", "dead"),
         "updated_since": ("2020-01-01T00:00:00Z",),
         "q": (own.word, "gato"),
     }
@@ -210,6 +213,8 @@ def _bodies(own: Canary, victim: Canary) -> Iterator[tuple[str, str, object]]:
     for message in victim.ids["messages"]:
         yield "POST", talk, {"template": {"content_sid": SID}, "instead_of": message}
     yield "POST", talk, {"template": {"name": victim.word, "locale": "pt-BR"}}
+    for endpoint in victim.ids["webhook_endpoints"]:
+        yield "POST", "/webhook-replays", {"since": "2020-01-01T00:00:00Z", "endpoint": endpoint}
     for subscription in victim.ids["subscriptions"]:
         yield "POST", "/owners", {"name": "nova", "plan": subscription}
         yield "PATCH", f"/owners/{own.line.owner}/subscription", {"plan": subscription}
@@ -221,7 +226,7 @@ def _foreign(
     """``name`` of the victim at ``place``; what else the path names is the asker's own, or that of the owner in the path."""
     at = next(number for number, one in enumerate(flock.canaries) if one is victim)
     base = victim if place == "owner" else asker.own or flock.canaries[(at + 1) % 3]
-    fixed = {one: _one(base, one) for one in _places(route)}
+    fixed = {one: _one(base, one) for one in places_of(route)}
     if fixed[place] == name and base is not victim:
         return None
     body = BODIES[route.body.__name__] if route.body is not None else None
@@ -243,7 +248,7 @@ def absent(name: str) -> str:
     if name.startswith("AC"):
         return f"AC{secrets.token_hex(16)}"
     prefix, _, rest = name.rpartition("_")
-    return f"{prefix}_{secrets.token_hex(len(rest) // 2)}" if prefix else f"k{secrets.token_hex(7)}"
+    return f"{prefix}_{secrets.token_hex(len(rest) // 2)}" if prefix else fresh_word()
 
 
 def _pairs(flock: Flock, routes: Iterable[Route] = ROUTES) -> Iterator[tuple[Route, Asker]]:
@@ -251,7 +256,8 @@ def _pairs(flock: Flock, routes: Iterable[Route] = ROUTES) -> Iterator[tuple[Rou
     return ((route, asker) for route in routes if route.action is not None for asker in flock.askers)
 
 
-def _places(route: Route) -> list[str]:
+def places_of(route: Route) -> list[str]:
+    """Where ids stand in its path."""
     return re.findall(r"\{(\w+)\}", route.path)
 
 

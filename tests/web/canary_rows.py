@@ -14,13 +14,18 @@ DISTANT = 4_000_000_000_000
 """A time (ms) that no test lives to see."""
 
 
+def fresh_word() -> str:
+    """A word of 38 random bits that looks like a name: what looks like a key is not remembered."""
+    return "".join(secrets.choice("bdfgjlmnprstvxzk") + secrets.choice("aeiou") for _ in range(6)) + "ndo"
+
+
 @dataclass
 class Canary:
     """An owner. ``word`` is in all of its texts, and so are the ``marks`` where a text must have a form; ``ids`` by kind."""
 
     line: Line
     person: str
-    word: str = field(default_factory=lambda: f"k{secrets.token_hex(7)}")
+    word: str = field(default_factory=fresh_word)
     ids: dict[str, list[str]] = field(default_factory=dict)
 
     @property
