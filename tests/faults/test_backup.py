@@ -290,12 +290,11 @@ async def test_while_others_write_a_backup_is_of_one_moment(data_dir: Path) -> N
             assert numbers.get("a") == numbers.get("b")
 
 
-def _create(data_dir: Path, failpoints: str = "") -> "subprocess.Popen[bytes]":
+def _wtai(data_dir: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WTAI_")}
-    environment = {**clean, "PYTHONPATH": str(ROOT)} | ({"WTAI_FAILPOINTS": failpoints} if failpoints else {})
     return subprocess.Popen(
-        [sys.executable, "-m", "wtai", "backup", "create"],
-        cwd=data_dir, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "wtai", *arguments],
+        cwd=data_dir, env={**clean, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
@@ -315,13 +314,13 @@ async def filled(data_dir: Path) -> Path:
 @pytest.mark.slow
 async def test_killed_at_any_moment_no_broken_backup_is_listed_as_good(filled: Path) -> None:
     began = time.monotonic()
-    with _create(filled) as whole:
+    with _wtai(filled, "backup", "create") as whole:
         await asyncio.to_thread(whole.communicate)
     took = time.monotonic() - began
     assert len(found(filled / "backups")) == 1
     chance, killed = random.Random(5), 0
     for _ in range(12):
-        with _create(filled) as process:
+        with _wtai(filled, "backup", "create") as process:
             await asyncio.sleep(took * (0.3 + 0.7 * chance.random()))
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.communicate)
@@ -330,10 +329,37 @@ async def test_killed_at_any_moment_no_broken_backup_is_listed_as_good(filled: P
             assert one.manifest is not None
             verify(one.path, filled)
     assert killed >= 4
-    with _create(filled) as again:
+    with _wtai(filled, "backup", "create") as again:
         await asyncio.to_thread(again.communicate)
     assert again.returncode == 0
     assert not list((filled / "backups").glob(".partial-*"))
+
+
+@pytest.mark.slow
+async def test_killed_at_any_moment_a_restore_leaves_a_whole_database_and_can_be_repeated(filled: Path) -> None:
+    with _wtai(filled, "backup", "create") as made:
+        await asyncio.to_thread(made.communicate)
+    [backup] = found(filled / "backups")
+    restoring = ("restore", str(backup.path), "--yes")
+    began = time.monotonic()
+    with _wtai(filled, *restoring) as whole:
+        await asyncio.to_thread(whole.communicate)
+    took, chance, killed = time.monotonic() - began, random.Random(11), 0
+    before = counted(filled)
+    for _ in range(8):
+        with _wtai(filled, *restoring) as process:
+            await asyncio.sleep(took * (0.3 + 0.7 * chance.random()))
+            process.send_signal(signal.SIGKILL)
+            await asyncio.to_thread(process.communicate)
+            killed += process.returncode == -signal.SIGKILL
+        assert counted(filled) == before
+        with closing(connect(filled / "wtai.db")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert killed >= 3
+    with _wtai(filled, *restoring) as again:
+        await asyncio.to_thread(again.communicate)
+    assert again.returncode == 0
+    assert len([path for path in (filled / "media").rglob("*") if path.is_file()]) == 23
 
 
 @pytest.mark.parametrize(("name", "listed"), [("backup.before_commit", 0), ("backup.after_commit", 1)])

@@ -116,6 +116,24 @@ async def test_outside_the_window_text_is_refused_and_a_template_goes_out(api: A
     assert sent.body["items"][0]["content_sid"] == template["content_sid"]
     assert sent.body["items"][0]["variables"] == {"1": "Ana"}
     await api.world.until(lambda: len(api.world.sent_to(ANA)) == 2)
+    for public in (sent.body["items"][0]["id"], "msg_nothing"):
+        body = {"template": template, "instead_of": public}
+        wrong = await api.agent.post(f"/conversations/{conversation}/messages", body)
+        assert (wrong.status, wrong.pointers) == (422, ["/instead_of"])
+
+
+async def test_a_template_takes_the_place_of_a_message_that_waits_for_a_person(api: Api) -> None:
+    conversation = await api.conversation(ANA)
+    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"text": "oi"})
+    [message] = sent.body["items"]
+    await api.world.at_rest()
+    with closing(connect(api.world.data_dir / "wtai.db")) as connection:
+        connection.execute(
+            "UPDATE messages SET status = 'queued', parked = 'window' WHERE public_id = :id", {"id": message["id"]}
+        )
+    body = {"template": {"content_sid": "HX" + "a" * 32}, "instead_of": message["id"]}
+    assert (await api.agent.post(f"/conversations/{conversation}/messages", body)).status == 202
+    assert (await api.agent.get(f"/messages/{message['id']}")).body["status"] == "canceled"
 
 
 async def test_a_person_who_opted_out_is_sent_nothing(api: Api) -> None:

@@ -132,6 +132,8 @@ async def test_plans_limit_owners_that_subscribe_to_them(api: Api) -> None:
     assert made.body["limits"]["cost_usd_per_month"] == "12.50"
     owner = api.lines[0].owner
     subscription = (await api.admin.get("/subscription")).body
+    renamed = await api.platform("PUT", "/plans/pln_unlimited", {"name": "outro", "limits": {}}, If_Match="*")
+    assert (renamed.slug, renamed.pointers) == ("conflict", ["/name"])
     assert subscription["plan"]["name"] == "unlimited"
     changed = await api.platform.patch(f"/owners/{owner}/subscription", {"plan": made.body["id"]}, subscription["version"])
     assert changed.body["plan"]["name"] == "pequeno"
@@ -204,7 +206,7 @@ async def test_tokens_of_an_account_go_in_and_never_come_out(api: Api) -> None:
 
 
 async def test_an_api_token_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> None:
-    new = {"name": "painel", "role": "agent", "scopes": ["conversations.read"]}
+    new = {"name": "painel", "role": "agent", "scopes": ["conversations.read"], "expires_at": "2099-01-01T00:00:00+03:00"}
     made = await api.admin.post("/api-tokens", new, Idempotency_Key="k")
     assert made.status == 201, made.text
     panel = Client(api.session, made.body["token"])
@@ -217,6 +219,7 @@ async def test_an_api_token_does_what_its_scopes_say_until_it_is_revoked(api: Ap
         ({**new, "role": "platform"}, "/scopes"),
         ({**new, "expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({**new, "expires_at": "2099-01-01T00:00:00"}, "/expires_at"),
+        ({**new, "expires_at": 4_070_908_800}, "/expires_at"),
     ):
         assert (await api.admin.post("/api-tokens", body)).pointers == [where], body
     assert (await api.other("DELETE", f"/api-tokens/{made.body['id']}")).slug == "not-found"

@@ -150,6 +150,7 @@ QUERIES = [
     ("owner=1", "owner"),
     ("updated_since=yesterday", "updated_since"),
     ("updated_since=999999999999999999", "updated_since"),
+    ("updated_since=0", "updated_since"),
     ("user=", "user"),
     ("cursor=x", "cursor"),
     ("cursor=" + "a" * 300, "cursor"),

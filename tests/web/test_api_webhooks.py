@@ -56,6 +56,8 @@ async def test_an_endpoint_is_told_and_what_it_was_told_is_replayed(data_dir: Pa
         await api.world.until(lambda: len(told) == 2)
         assert told[1][0]["webhook-id"] == event
         assert (await api.admin.post("/webhook-replays", {"since": "2020-01-01T00:00:00Z"})).body == {"count": 0}
+        unknown = await api.admin.post("/webhook-replays", {"since": "2020-01-01T00:00:00Z", "endpoint": "whe_nothing"})
+        assert (unknown.status, unknown.pointers) == (422, ["/endpoint"])
         rotated = await api.admin.post(f"{path}/secret", If_Match='"1"')
         assert rotated.body["secret"] != secret
         changed = await api.admin.patch(path, {"status": "disabled"}, rotated.body["version"])

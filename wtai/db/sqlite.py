@@ -47,7 +47,8 @@ VERSION: Final[tuple[int, ...]] = tuple(int(part) for part in driver.sqlite_vers
 
 _BUSY_TIMEOUT_MS = 2_000  # a webhook may wait for two of them, and its sender waits 4.5 s
 _SWITCH_WAIT_MS = 50
-_REWRITE_TRIES = 5  # each waits for readers as long as the busy time-out
+_EMPTYING_SECONDS = 15.0
+_EMPTYING_PAUSE_SECONDS = 0.1
 _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
@@ -278,10 +279,17 @@ class SqliteDatabase:
     async def rewrite(self) -> None:
         """Write the file anew and empty the log, so that no byte of what was deleted is left in either.
 
-        Other writes wait meanwhile. StorageUnavailable if another process keeps the database busy, or there is no room.
+        Other writes wait meanwhile, about a second for 100 MB. StorageUnavailable if another process keeps the database busy, or
+        there is no room; nothing is lost then.
         """
         try:
-            await self._writer.call(_rewrite)
+            await self._writer.call(_run_pragma, "VACUUM")
+            async with asyncio.timeout(_EMPTYING_SECONDS):
+                # Busy at once while another connection moves the log, and after the busy time-out while somebody reads.
+                while (await self._checkpointer.call(_first, "PRAGMA wal_checkpoint(TRUNCATE)"))[0]:  # noqa: ASYNC110
+                    await asyncio.sleep(_EMPTYING_PAUSE_SECONDS)
+        except TimeoutError as exc:
+            raise StorageUnavailable(f"the log of {self._path} cannot be emptied: somebody reads for long") from exc
         except driver.DatabaseError as exc:
             raise StorageUnavailable(f"cannot rewrite {self._path} now: {exc}; try again when less is going on") from exc
 
@@ -470,10 +478,5 @@ def _vacuum_into(connection: SqliteConnection, path: Path) -> None:
     connection.execute("VACUUM INTO ?", (str(path),))
 
 
-def _rewrite(connection: SqliteConnection) -> None:
-    connection.execute("VACUUM")
-    for _ in range(_REWRITE_TRIES):
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            return
-    raise driver.OperationalError("somebody reads for long, the log cannot be emptied")
+def _first(connection: SqliteConnection, sql: str) -> tuple[Any, ...]:
+    return tuple(connection.execute(sql).fetchone())

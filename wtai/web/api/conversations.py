@@ -25,7 +25,7 @@ from wtai.identity.store import preferences
 from wtai.identity.users_store import user_of_public_id
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
-from wtai.web.api.models import Given, Id, Identified, Line, Page, Paging, Versioned, View, at, at_or_none
+from wtai.web.api.models import Given, Id, Identified, Line, Moment, Page, Paging, Versioned, View, at, at_or_none
 from wtai.web.api.route import ROOT, Route
 from wtai.web.problems import STALE, WRONG_STATE
 
@@ -42,7 +42,7 @@ class ListConversations(Paging):
     )
     assignee: Annotated[Id | None, Field(description="With this member of staff.")] = None
     user: Annotated[Id | None, Field(description="Of this person.")] = None
-    updated_since: Annotated[datetime | None, Field(description="Changed then or later.")] = None
+    updated_since: Annotated[Moment | None, Field(description="Changed then or later.")] = None
 
 
 class PersonView(Identified):
@@ -240,8 +240,6 @@ def milliseconds(moment: datetime | None) -> int:
     """A moment as the data have it; 0 for none."""
     if moment is None:
         return 0
-    if moment.tzinfo is None:
-        raise wrong("updated_since", "needs a time zone, such as 2026-01-31T12:00:00Z")
     return max(0, round(moment.timestamp() * 1000))
 
 

@@ -20,7 +20,7 @@ from wtai.conversation.views_store import (
 )
 from wtai.conversation.whatsapp import split
 from wtai.db.tx import OwnerTx
-from wtai.errors import InvalidTransition
+from wtai.errors import InvalidTransition, NotFound
 from wtai.web.api.call import Call
 from wtai.web.api.conversations import as_read
 from wtai.web.api.errors import wrong
@@ -166,12 +166,20 @@ def _send_template(tx: OwnerTx, conversation: Conversation, given: TemplateMessa
     sid = given.content_sid or template_sid(tx, given.name or "", given.locale)
     if sid is None:
         raise wrong("/template/name", "there is no template of this name in this locale")
-    parked = message_row(tx, call.body.instead_of) if call.body.instead_of is not None else None
-    if parked is not None and (parked.parked is None or parked.conversation != conversation.public_id):
-        raise wrong("/instead_of", "is no message of this conversation that waits for a person")
     variables = json.dumps(given.variables, ensure_ascii=False)
-    instead_of = parked.id if parked else None
+    instead_of = _waiting(tx, conversation, call.body.instead_of) if call.body.instead_of is not None else None
     outbox.put_template(tx, conversation, Template(sid, variables), instead_of=instead_of, now=call.now)
+
+
+def _waiting(tx: OwnerTx, conversation: Conversation, public: str) -> int:
+    """The key of a message of this conversation that waits for a person. Problem."""
+    try:
+        row = message_row(tx, public)
+    except NotFound:
+        row = None
+    if row is None or row.parked is None or row.conversation != conversation.public_id:
+        raise wrong("/instead_of", "is no message of this conversation that waits for a person")
+    return row.id
 
 
 ROUTES = (

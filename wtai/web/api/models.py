@@ -1,16 +1,28 @@
 """The models every resource builds on."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 V = TypeVar("V", bound=BaseModel)
+
+_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+")
+
+
+def _written_out(value: object) -> datetime:
+    """A number may be seconds or milliseconds since some day: only what is written out is taken (RFC 3339)."""
+    if not isinstance(value, str) or not _DATE_AND_TIME.fullmatch(value):
+        raise ValueError("must be a date and time with its offset, such as 2026-01-31T12:00:00Z")
+    return datetime.fromisoformat(value)
+
 
 Id = Annotated[str, Field(min_length=1, max_length=64, description="A public id.")]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
 NewPassword = Annotated[str, Field(min_length=10, max_length=1024)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Locale = Literal["pt-BR", "es", "en"]
 
 

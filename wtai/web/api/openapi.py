@@ -145,7 +145,7 @@ def _parameters(route: Route) -> Iterator[Json]:
             described = {"description": of_one.pop("description")} if "description" in of_one else {}
             inlined = _inlined(of_one, schema.get("$defs", {}))
             yield {"name": name, "in": "query", "required": name in required, "schema": inlined, **described}
-    yield _header(REQUEST_ID, "An id of yours to follow the request by.", {"type": "string", "maxLength": 64})
+    yield _header(REQUEST_ID, "An id of yours to follow the request by.", {"type": "string"})
     if route.takes_key:
         text = "The same key within 24 hours: the same answer, and nothing is done again."
         yield _header("Idempotency-Key", text, {"type": "string", "pattern": "^[!-~]{1,255}$"})

@@ -11,7 +11,7 @@ from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
 from wtai.web.api.models import Given, Id, Line, Page, Paging, Versioned, at
 from wtai.web.api.route import ROOT, Route
-from wtai.web.problems import CONFLICT, NOT_FOUND
+from wtai.web.problems import CONFLICT, NOT_FOUND, Fault, Problem
 
 _TAG = "plans"
 _PATH = f"{ROOT}/plans"
@@ -77,6 +77,9 @@ async def change_plan(call: Call[PlanGiven, None]) -> PlanView:
     def work(tx: SystemTx) -> PlanView:
         plan = plans_store.plan_of_public_id(tx, call.ids["plan"])
         name, limits = call.body.name.strip(), call.body.limits
+        if plan.name == plans_store.DEFAULT_PLAN != name:
+            words = "the plan of owners without another keeps its name"
+            raise Problem(CONFLICT, words, [Fault("/name", words)])
         return _shown(plans_store.update_plan(tx, plan, name, limits, version=call.if_match, now=call.now))
 
     return await call.commit_across(work)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from wtai.db.tx import OwnerTx
 from wtai.identity.access import Role
@@ -11,7 +11,7 @@ from wtai.identity.api_tokens import end_api_token, issue_api_token
 from wtai.identity.api_tokens_store import ApiToken, api_tokens
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
-from wtai.web.api.models import Given, Identified, Line, Page, Paging, at, at_or_none
+from wtai.web.api.models import Given, Identified, Line, Moment, Page, Paging, at, at_or_none
 from wtai.web.api.route import ROOT, Route
 
 _TAG = "api-tokens"
@@ -26,7 +26,7 @@ class NewToken(Given):
     name: Line
     role: Literal["admin", "agent", "platform"]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=64)]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class TokenView(Identified):

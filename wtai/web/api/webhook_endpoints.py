@@ -4,14 +4,16 @@ import json
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from wtai.db.tx import OwnerTx
+from wtai.errors import NotFound
 from wtai.events import Event
 from wtai.hooks import deliveries_store, endpoints_store
 from wtai.hooks.model import Delivery, Endpoint, Status
 from wtai.web.api.call import Call
-from wtai.web.api.models import Given, Id, Identified, Page, Paging, Versioned, View, at, at_or_none
+from wtai.web.api.errors import wrong
+from wtai.web.api.models import Given, Id, Identified, Moment, Page, Paging, Versioned, View, at, at_or_none
 from wtai.web.api.route import ROOT, Route
 from wtai.web.problems import CONFLICT
 
@@ -82,7 +84,7 @@ class DeliveryView(Identified):
 class ReplayFailed(Given):
     """All that failed since then; to one endpoint, or to all."""
 
-    since: AwareDatetime
+    since: Moment
     endpoint: Id | None = None
 
 
@@ -189,7 +191,11 @@ async def replay_failed(call: Call[ReplayFailed, None]) -> Replayed:
 
     def work(tx: OwnerTx) -> Replayed:
         since = max(0, round(call.body.since.timestamp() * 1000))
-        return Replayed(count=deliveries_store.replay_failed(tx, since=since, endpoint_id=call.body.endpoint, now=call.now))
+        try:
+            count = deliveries_store.replay_failed(tx, since=since, endpoint_id=call.body.endpoint, now=call.now)
+        except NotFound as exc:
+            raise wrong("/endpoint", "there is no such endpoint") from exc
+        return Replayed(count=count)
 
     return await call.commit(work)
 
