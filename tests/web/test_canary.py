@@ -151,10 +151,10 @@ class Findings:
 
 async def ask(flock: Flock, probe: Probe, findings: Findings) -> tuple[int, str, dict[str, str]]:
     """The answer without what says nothing: its status, its body and its headers."""
-    reply = await probe.asker.client(probe.method, probe.path, probe.body, **probe.headers)
+    reply = await probe.asker.client(probe.method, probe.path, probe.body, raw=None, **probe.headers)
     while reply.status == 503:  # passwords are hashed a few at a time
         await asyncio.sleep(0.05)
-        reply = await probe.asker.client(probe.method, probe.path, probe.body, **probe.headers)
+        reply = await probe.asker.client(probe.method, probe.path, probe.body, raw=None, **probe.headers)
     findings.statuses[reply.status] += 1
     findings.by_route.setdefault(probe.route, set()).add(reply.status)
     whole = f"{reply.text} {' '.join(f'{name}: {value}' for name, value in reply.headers.items())}"
