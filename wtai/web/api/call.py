@@ -6,10 +6,9 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from wtai.db.tx import PLATFORM, Database, OwnerTx, SystemTx
+from wtai.db.tx import Database, OwnerTx, SystemTx
 from wtai.egress import Egress
-from wtai.errors import NotFound
-from wtai.identity.access import Principal, Role
+from wtai.identity.access import Principal
 from wtai.identity.audit_store import Actor
 from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
@@ -74,11 +73,6 @@ class Call(Generic[B_co, Q_co]):
         return Actor.of(self.principal, self.address)
 
     @property
-    def is_platform(self) -> bool:
-        """Whether the operator's people ask."""
-        return self.principal.role is Role.PLATFORM
-
-    @property
     def limit(self) -> int:
         """How many items the page may have."""
         return self.query.limit if isinstance(self.query, Paging) else Paging().limit
@@ -108,8 +102,3 @@ class Call(Generic[B_co, Q_co]):
         more = len(rows) > self.limit
         following = self.cursors.write(key(shown[-1]), self.context) if more else None
         return of(items=[view(row) for row in shown], next=following)
-
-    def require_tenant(self) -> None:
-        """NotFound for the platform's own owner, which is no tenant."""
-        if self.owner_id == PLATFORM:
-            raise NotFound("the platform is no tenant: name the owner in the path, /api/v1/owners/{owner}/…")

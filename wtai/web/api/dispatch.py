@@ -21,9 +21,9 @@ from wtai.web.api.cursors import Cursors
 from wtai.web.api.errors import ANSWERED, problem_of, too_many
 from wtai.web.api.limits import Counters, Policy, Standing
 from wtai.web.api.models import Identified, Versioned
-from wtai.web.api.once import Answer, Once, Replay
+from wtai.web.api.once import Answer, Key, Once, Replay
 from wtai.web.api.route import Route
-from wtai.web.problems import FORBIDDEN, MEDIA, MEDIA_TYPE, METHOD, NOT_FOUND, TOO_LARGE, Fault, Problem, rendered
+from wtai.web.problems import FORBIDDEN, MEDIA, MEDIA_TYPE, METHOD, NOT_FOUND, TOO_LARGE, Problem, rendered
 
 log = structlog.get_logger(__name__)
 
@@ -94,43 +94,51 @@ class Api:
         body = await reading.body_bytes(request, route, self._body_bytes)
         key = reading.idempotency_key(request, body) if route.takes_key else None
         said = reading.parsed(body, route.body)
-        owner_id = await self._owner(asks, ids)
-        if route.of_tenants and owner_id == PLATFORM:
-            raise Problem(FORBIDDEN, "the platform is no tenant: name the owner in the path, /api/v1/owners/{owner}/…")
+        owner_id = await self._owner(route, asks, ids)
         now = self._clock.now()
-        once = None
-        if asks is not None:
-            once = Once(
-                asks,
-                owner_id,
-                Actor.of(asks, address),
-                None if route.audits_itself else route.action,
-                list(ids.values())[-1] if ids else None,
-                key,
-                self._means.sealer,
-                lambda result: _answer(route, result, ids),
-                now,
-            )
         call: Call[BaseModel | None, BaseModel | None] = Call(
-            asks,
-            owner_id,
-            address,
-            ids,
-            said,
-            query,
-            version,
-            "If-Match" in request.headers,
-            now,
-            self._means,
-            self._database,
-            self._cursors,
-            {**_filters(request), ":route": route.name, ":owner": str(owner_id)},
-            once,
+            asks=asks,
+            owner_id=owner_id,
+            address=address,
+            ids=ids,
+            body=said,
+            query=query,
+            if_match=version,
+            match_given="If-Match" in request.headers,
+            now=now,
+            means=self._means,
+            database=self._database,
+            cursors=self._cursors,
+            context={**_filters(request), ":route": route.name, ":owner": str(owner_id)},
+            once=self._once(route, asks, owner_id, address, ids, key, now) if asks is not None else None,
         )
         try:
             return _answer(route, await route.handler(call), ids)
         except Replay as replay:
             return Answer(replay.answer.status, replay.answer.body, {**replay.answer.headers, "Idempotency-Replayed": "true"})
+
+    def _once(
+        self,
+        route: Route,
+        asks: Principal,
+        owner_id: int,
+        address: str,
+        ids: Mapping[str, str],
+        key: Key | None,
+        now: int,
+    ) -> Once:
+        """What goes with a change in its transaction."""
+        return Once(
+            principal=asks,
+            owner_id=owner_id,
+            actor=Actor.of(asks, address),
+            action=None if route.audits_itself else route.action,
+            target=list(ids.values())[-1] if ids else None,
+            key=key,
+            sealer=self._means.sealer,
+            answer=lambda result: _answer(route, result, ids),
+            now=now,
+        )
 
     async def _asks(self, request: web.Request, route: Route, address: str, standings: list[Standing]) -> Principal | None:
         """Who asks, if the route wants to know, and is allowed to."""
@@ -152,11 +160,13 @@ class Api:
             raise Problem(FORBIDDEN, f"{route.action} is not what this {principal.kind} may do")
         return principal
 
-    async def _owner(self, asks: Principal | None, ids: Mapping[str, str]) -> int:
+    async def _owner(self, route: Route, asks: Principal | None, ids: Mapping[str, str]) -> int:
         """Whose data the request is about: the principal's own, or what the path names, if the principal may go there."""
         if asks is None:
             return PLATFORM
         if "owner" not in ids:
+            if route.of_tenants and asks.owner_id == PLATFORM:
+                raise Problem(FORBIDDEN, "the platform is no tenant: name the owner in the path, /api/v1/owners/{owner}/…")
             return asks.owner_id
         named = await self._database.system_read(owner_of_public_id, ids["owner"])
         if asks.role is not Role.PLATFORM and named.id != asks.owner_id:
@@ -227,6 +237,3 @@ def _answer(route: Route, result: BaseModel | None, ids: Mapping[str, str]) -> A
 
 def _filters(request: web.Request) -> dict[str, str]:
     return {name: value for name, value in request.query.items() if name not in ("limit", "cursor")}
-
-
-__all__ = ["SECURITY_HEADERS", "Api", "ApiLimits", "Fault", "is_api", "problem_response"]

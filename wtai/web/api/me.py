@@ -7,7 +7,6 @@ from pydantic import Field
 
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
-from wtai.identity.audit_store import AuditEntry, audit_entries
 from wtai.identity.model import User
 from wtai.identity.passwords import check_password
 from wtai.identity.registration import give_password
@@ -16,7 +15,7 @@ from wtai.identity.store import owner
 from wtai.identity.users_store import user_of_public_id
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
-from wtai.web.api.models import Given, Id, Identified, NewPassword, Page, Paging, View, at
+from wtai.web.api.models import Given, Identified, NewPassword, Page, Paging, at
 from wtai.web.api.route import ROOT, Route
 from wtai.web.problems import FORBIDDEN, Problem
 
@@ -49,26 +48,6 @@ class SessionView(Identified):
     created_at: datetime
     refreshed_at: datetime
     ends_at: datetime
-
-
-class ListAudit(Paging):
-    """Which lines."""
-
-    target: Annotated[Id | None, Field(description="About what has this id.")] = None
-
-
-class AuditView(View):
-    """Who did what to what, when, from where, and whether it was let."""
-
-    id: str
-    actor_kind: str
-    actor: str | None
-    action: str
-    target: str | None
-    address: str | None
-    outcome: str
-    details: str | None
-    created_at: datetime
 
 
 async def read_me(call: Call[None, None]) -> MeView:
@@ -130,13 +109,6 @@ async def end_session(call: Call[None, None]) -> None:
     await call.commit(work)
 
 
-async def list_audit(call: Call[None, ListAudit]) -> Page[AuditView]:
-    """The newest first."""
-    before = call.after(1)
-    rows = await call.read(audit_entries, before=before[0] if before else None, target=call.query.target, limit=call.limit + 1)
-    return call.page(Page[AuditView], rows, _entry, lambda row: (row.id,))
-
-
 def _myself(tx: OwnerTx, public: str, kind: str) -> User:
     if kind != "user":
         raise Problem(FORBIDDEN, "an API token has no sessions and no password")
@@ -151,20 +123,6 @@ def _session(session: Session, current: str | None) -> SessionView:
         created_at=at(session.created_at),
         refreshed_at=at(session.refreshed_at),
         ends_at=at(min(session.idle_until, session.ends_at)),
-    )
-
-
-def _entry(entry: AuditEntry) -> AuditView:
-    return AuditView(
-        id=entry.public_id,
-        actor_kind=entry.actor_kind,
-        actor=entry.actor,
-        action=entry.action,
-        target=entry.target,
-        address=entry.address,
-        outcome=entry.outcome,
-        details=entry.details,
-        created_at=at(entry.created_at),
     )
 
 
@@ -200,17 +158,5 @@ ROUTES = (
         {204: None},
         action="sessions.delete",
         audits_itself=True,
-    ),
-)
-AUDIT = (
-    Route(
-        "GET",
-        f"{ROOT}/audit-log",
-        list_audit,
-        "List who did what, the newest first",
-        "audit-log",
-        {200: Page[AuditView]},
-        action="audit.read",
-        query=ListAudit,
     ),
 )

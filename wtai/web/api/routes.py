@@ -5,6 +5,7 @@ from typing import Final
 from wtai.web.api import (
     accounts,
     ai_results,
+    audit_log,
     auth,
     conversations,
     end_users,
@@ -38,7 +39,7 @@ _OF_AN_OWNER: Final[tuple[Route, ...]] = (
     *jobs.ROUTES,
     *usage.ROUTES,
     *webhook_endpoints.ROUTES,
-    *me.AUDIT,
+    *audit_log.ROUTES,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
