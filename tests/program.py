@@ -22,11 +22,12 @@ from typing import Any, Self
 
 from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.specialists import DEFAULT, FAMILIES
-from wtai.app import Role, Running, running, sealer
+from wtai.app import Role, Running, running
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import SystemClock
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
+from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
 from wtai.secrets import create_key_file
 from wtai.settings import Settings

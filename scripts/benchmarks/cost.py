@@ -21,7 +21,6 @@ from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
-from wtai.app import Given, metered, thinker
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
@@ -38,6 +37,7 @@ from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
 from wtai.secrets import Sealer, read_key_file
 from wtai.settings import Settings
+from wtai.working import metered, thinker
 
 _AT_ONCE = 32
 _HISTORY = 20
@@ -70,7 +70,7 @@ async def steps(data: Path, twilio_url: str, model_url: str, messages: int) -> S
         sealer = Sealer(read_key_file(data / "wtai.key"))
         http_tools = HttpTools(database, sealer, Egress(), clock)
         meter, memories = metered(Settings(), database, _InstantModel(), clock), Memories(database, HashedEmbedder())
-        thinking = thinker(Settings(), database, meter, memories, http_tools, Given())
+        thinking = thinker(Settings(), database, meter, memories, http_tools, clock)
         turns = Turns(database, thinking, clock, base=Preferences(), show_typing=_show_nothing)
         turn = await _spent(turns.handle, [_job(TURN, "conversation_id", one) for one in conversations])
         rows = await database.system_read(lambda tx: tx.all("SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id"))

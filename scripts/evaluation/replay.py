@@ -23,7 +23,6 @@ from wtai.ai.openai import OpenAiLlm
 from wtai.ai.specialists import Specialists
 from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
-from wtai.app import Given, metered, preferences, sealer, thinker
 from wtai.clock import SystemClock
 from wtai.conversation.inbox import TURN
 from wtai.conversation.model import Conversation
@@ -31,9 +30,11 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.egress import Egress
 from wtai.errors import WtaiError
+from wtai.identity.from_settings import preferences, sealer
 from wtai.jobs.queue import Job
 from wtai.secrets import create_key_file
 from wtai.settings import Settings
+from wtai.working import Given, metered, thinker
 
 Json = dict[str, Any]
 
@@ -139,8 +140,8 @@ async def replay(
             await database.write(owner_id, _set_prompts, prompts)
         memories = RecordedMemories(database)
         http_tools = HttpTools(database, sealer(settings), egress, clock)
-        given = Given(clock=clock, specialists=wrap)
-        thinks = thinker(settings, database, metered(settings, database, llm, clock), memories, http_tools, given)
+        given = Given(specialists=wrap)
+        thinks = thinker(settings, database, metered(settings, database, llm, clock), memories, http_tools, clock, given)
         turns_again = Turns(database, thinks, clock, base=preferences(settings), show_typing=_show_nothing)
         again = _Again(path, turns_again, clock, recorded[0], memories)
         return [await again.compared(turn) for turn in reversed(past)][::-1]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -18,12 +19,13 @@ from wtai.ai.agent import Agent
 from wtai.ai.router import router
 from wtai.ai.specialists import DEFAULT, Roster, Specialists
 from wtai.ai.texts import apology
-from wtai.app import Given, Running, running
-from wtai.clock import SystemClock
+from wtai.app import Running, Work, running
+from wtai.clock import Clock, SystemClock
 from wtai.conversation import store as conversations
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
 from wtai.ids import public_id
+from wtai.working import Given, working
 
 Json = dict[str, Any]
 
@@ -91,9 +93,9 @@ async def replay_through_program(case: Json, api: str, server: ScriptedServer, b
         {key: value for key, value in case.get("context", {}).items() if key.endswith("_id")}, case.get("tool_behaviours", {})
     )
     own = CaseSpecialists(roster(case, recorder))
-    given = Given(clock=clock, specialists=lambda _: own, limits=limits(case))
+    work = partial(working, given=Given(specialists=lambda _: own, limits=limits(case)))
     # The case's people come second in every table, so that a number taken from the wrong place is seen.
-    async with founded(owners=2, clock=clock, sections=sections) as world, _at_work(world, given) as program:
+    async with founded(owners=2, clock=clock, sections=sections) as world, _at_work(world, clock, work) as program:
         line = world.lines[1]
         await program.database.write(line.owner_id, somebody_else, line, now=clock.now())
         numbers = await program.database.write(line.owner_id, begin, line, case, now=clock.now())
@@ -108,8 +110,8 @@ async def replay_through_program(case: Json, api: str, server: ScriptedServer, b
 
 
 @asynccontextmanager
-async def _at_work(world: World, given: Given) -> AsyncIterator[Running]:
-    async with running(world.settings, given=given) as program:
+async def _at_work(world: World, clock: Clock, work: Work) -> AsyncIterator[Running]:
+    async with running(world.settings, clock=clock, work=work) as program:
         if program.url is None:
             raise RuntimeError("the program does not listen")
         world.twilio.webhook_url = program.url

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wtai.app import sealer
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import MINUTE, Clock
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
+from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
 from wtai.secrets import create_key_file
 from wtai.settings import Settings

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wtai import logs
-from wtai.app import Given, running
+from wtai.app import running
 from wtai.clock import DAY, SystemClock
 from wtai.settings import Settings
 from wtai.settings_source import load
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
 async def _run(settings: Settings, clock: DaysAgo) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with running(settings, given=Given(clock=clock)):
+    async with running(settings, clock=clock):
         print("Ready", file=sys.stderr, flush=True)
         await stop.wait()
 

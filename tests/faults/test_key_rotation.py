@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from wtai.app import sealer
 from wtai.channels.accounts import TOKEN_FIELD
 from wtai.channels.accounts import connect as connect_account
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import SystemTx
 from wtai.errors import EnvironmentProblem
+from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
 from wtai.sealed_store import SEALED, inventory, reseal_batch
 from wtai.secrets import Sealer, UnsealError, add_key, create_key_file, one_rotation, open_sealer, read_keys

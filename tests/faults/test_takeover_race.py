@@ -24,7 +24,6 @@ from wtai.ai.owed import Owed
 from wtai.ai.thinking import Answer
 from wtai.ai.tools.http import HttpTools
 from wtai.ai.turn import Turns
-from wtai.app import Given, metered, sealer, thinker
 from wtai.channels.accounts import Accounts
 from wtai.channels.sender import Sender
 from wtai.channels.twilio.client import TwilioChannel
@@ -38,9 +37,11 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.egress import Egress
 from wtai.errors import Retry
+from wtai.identity.from_settings import sealer
 from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
 from wtai.simulator.twilio_faults import TwilioFault
+from wtai.working import metered, thinker
 
 BASE = Preferences(burst_quiet_ms=0)
 MOST_AWAITS = 40
@@ -226,7 +227,7 @@ async def open_desk(data_dir: Path) -> AsyncIterator[Desk]:
         typing = TypingIndicator(accounts, channels)
         http_tools = HttpTools(database, sealer(settings), Egress(), CLOCK)
         meter, memories = metered(settings, database, llm, CLOCK), Memories(database, HashedEmbedder())
-        thinking = thinker(settings, database, meter, memories, http_tools, Given(CLOCK))
+        thinking = thinker(settings, database, meter, memories, http_tools, CLOCK)
         turns = Turns(database, thinking, CLOCK, base=BASE, show_typing=typing.show)
         yield Desk(world, database, turns, Sender(database, accounts, channels, CLOCK, reconcile_ms=0))
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.program import World, open_world, person
-from wtai.app import Running, eraser
+from wtai.app import Running
 from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity.audit_store import OPERATOR
 from wtai.privacy.erase import Receipt
+from wtai.working import eraser
 
 WORD = "zanzibarita"
 

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.program import Line, World, open_world, person
-from wtai.app import Given, Running, running, sealer
+from wtai.app import Running, running
 from wtai.clock import DAY, HOUR, SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
@@ -24,6 +24,7 @@ from wtai.events import Event
 from wtai.hooks.deliveries_store import deliveries, replay, replay_failed
 from wtai.hooks.endpoints_store import create_endpoint, endpoint, rotate_secret, update_endpoint
 from wtai.hooks.model import SCHEDULE_MS, Delivery, Status
+from wtai.identity.from_settings import sealer
 from wtai.jobs.store import enqueue
 
 
@@ -168,7 +169,7 @@ async def test_a_conversation_is_told_in_order_to_its_own_owner_alone(world: Wor
 async def at_a_time_of_its_own(world: World, receiver: Receiver) -> AsyncIterator[tuple[Running, AheadClock]]:
     """The program with a clock that the test sets ahead."""
     clock, receiver.ahead = AheadClock(), True
-    async with running(world.settings(), given=Given(clock=clock)) as program:
+    async with running(world.settings(), clock=clock) as program:
         world.twilio.webhook_url = program.url
         yield program, clock
 

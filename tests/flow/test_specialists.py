@@ -14,7 +14,10 @@ from tests.program import World, open_world, person
 from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.texts import apology
 from wtai.app import Running
+from wtai.conversation import handoff
+from wtai.conversation import store as conversations
 from wtai.conversation.texts import texts
+from wtai.db.tx import OwnerTx
 from wtai.identity.plans import PlanLimits
 from wtai.identity.plans_store import create_plan, subscribe
 from wtai.identity.preferences import Preferences
@@ -234,6 +237,42 @@ async def test_a_budget_that_is_used_up_calls_a_person_and_keeps_taking_messages
     assert world.model.requests.maxlen
     assert not world.model.requests
     assert world.value("SELECT handoff_reason FROM conversations") == "budget reached: month"
+
+
+def told_last(world: World) -> str:
+    """All that the model was told in the last request."""
+    return json.dumps(world.model.requests[-1])
+
+
+async def test_what_tools_did_is_kept_counted_and_told_on_where_the_model_then_refuses(world: World) -> None:
+    refused = {"status": 400, "body": {"error": {"message": "no", "code": "bad"}}}
+    async with world.running():
+        assert await say(world, "gastei 10 no café", picks("finance"), COFFEE, refused) == apology("pt-BR")
+        result = last_result(world)
+        assert [call["name"] for call in json.loads(result["calls"])] == ["add_expense"]
+        assert (result["requests"], result["prompt_tokens"]) == (2, 2_000)
+        assert result["cost"] == world.value("SELECT sum(cost) FROM usage")
+        await say(world, "e aí, lançou?", picks("finance"), says("Sim, está lá."))
+    assert '"name": "add_expense", "arguments"' in told_last(world)
+
+
+async def test_what_tools_did_before_a_person_was_called_is_told_to_the_model_that_goes_on(world: World) -> None:
+    async with world.running() as program:
+        await say(world, "gastei 10 no café, e preciso de ajuda", picks("finance"), COFFEE, calls("call_person", reason="ajuda"))
+        await hand_back(program, world)
+        await say(world, "e aí, lançou?", says("Sim, está lá."))
+    assert '"name": "add_expense", "arguments"' in told_last(world)
+
+
+async def hand_back(program: Running, world: World) -> None:
+    """The person of the team is done."""
+
+    def work(tx: OwnerTx) -> None:
+        conversation = conversations.conversation(tx, 1)
+        assert conversation is not None
+        handoff.resume(tx, conversation, Preferences(), now=0)
+
+    await program.database.write(world.line.owner_id, work)
 
 
 async def subscribed(program: Running, world: World, limits: PlanLimits) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.program import World, open_world, person
-from wtai.app import Running, sealer
+from wtai.app import Running
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import DAY, MINUTE, SystemClock
 from wtai.conversation import handoff, outbox, store
 from wtai.conversation.model import Conversation, Template
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
+from wtai.identity.from_settings import sealer
 from wtai.simulator.twilio_faults import TwilioFault
 from wtai.simulator.twilio_messages import Message
 

@@ -259,4 +259,4 @@ def test_every_table_of_an_owner_names_it(connection: SqliteConnection) -> None:
         WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'memory_words%' AND name <> 'memory_vocabulary'"""
     ).fetchall()
     without = [name for name, sql in tables if not re.search(r"owner_id\s+INTEGER NOT NULL", sql)]
-    assert without == ["owners"]
+    assert without == ["owners", "plans"]

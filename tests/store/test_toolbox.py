@@ -3,8 +3,9 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
-from wtai.db.tx import OwnerTx
+from wtai.db.tx import OwnerTx, Row
 from wtai.failpoints import FailpointError
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import create_owner
@@ -27,6 +28,9 @@ from wtai.identity.store import create_owner
 NOW = 1_800_000_000_000
 MINUTE = 60_000
 OURS, ANA = "whatsapp:+551140001234", "whatsapp:+5511987654321"
+
+
+Look = Callable[[OwnerTx, int], object]
 
 
 class Note(Arguments):
@@ -283,3 +287,22 @@ def _confirmed(tx: OwnerTx, world: World) -> None:
     assert action is not None
     toolbox_store.decide_action(tx, action.id, "confirmed")
     failpoints.failpoint("tool.before_commit")
+
+
+@pytest.mark.parametrize(
+    "look", [toolbox_store.ask_action, toolbox_store.drop_action, partial(toolbox_store.asked_action, now=NOW)]
+)
+async def test_what_waits_in_a_conversation_is_found_without_reading_what_waited_in_others(world: World, look: Look) -> None:
+    plan: list[str] = []
+
+    class Explained(OwnerTx):
+        def all(self, sql: str, **parameters: object) -> list[Row]:
+            plan.extend(row["detail"] for row in super().all(f"EXPLAIN QUERY PLAN {sql}", **parameters))
+            return []
+
+        def run(self, sql: str, **parameters: object) -> int:
+            return len(self.all(sql, **parameters))
+
+    await world.database.write(1, lambda tx: look(Explained(tx._connection, set(), 1), 1))
+    assert plan
+    assert all("SEARCH pending_actions USING INDEX pending_actions_one" in step for step in plan), plan

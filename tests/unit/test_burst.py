@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wtai.clock import SECOND
-from wtai.conversation import inbox
-from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after
+from wtai.conversation import inbox, store
+from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after, quiet_from
 from wtai.conversation.model import Inbound, InboundMedia, Kind
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteConnection, _Statements, connect
@@ -92,7 +92,10 @@ class Desk:
             "SELECT run_at FROM jobs WHERE kind = 'turn' AND state IN ('ready', 'scheduled')"
         ).fetchall()
         assert len(jobs) == 1, "one turn for all that is unanswered"
-        return int(jobs[0]["run_at"]) - START
+        conversation = store.conversation(mine, 1)
+        assert conversation is not None
+        starts_at = quiet_from(conversation, store.unanswered(mine, conversation))
+        return max(int(jobs[0]["run_at"]), starts_at) - START
 
 
 @pytest.fixture
@@ -124,6 +127,6 @@ def test_a_button_or_a_final_word_ends_the_burst(desk: Desk) -> None:
     assert desk.hear(1_000, "Confirmar", Kind.BUTTON) == 1_000
 
 
-def test_a_second_thought_after_the_final_word_does_not_hold_the_answer_up(desk: Desk) -> None:
+def test_a_second_thought_is_taken_along_if_the_turn_has_not_begun(desk: Desk) -> None:
     assert desk.hear(0, "sim") == 0
-    assert desk.hear(100, "e mais um café, por favor") == 0
+    assert desk.hear(100, "e mais um café, por favor") == 1_600

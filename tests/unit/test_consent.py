@@ -125,3 +125,41 @@ def test_without_a_known_language_every_list_is_tried(language: str | None) -> N
 )
 def test_words_of_the_question_that_come_back_are_part_of_the_answer(text: str, question: str, said: Consent) -> None:
     assert consent(text, question=question) is said
+
+
+ALL = "Certo.\n\nApagar de vez todos os 6 lançamentos (receitas de R$ 10,00 e despesas de R$ 3,00)?"
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("pode apagar as receitas", ALL),
+        ("sim, só as despesas", ALL),
+        ("pode apagar 2 lançamentos", ALL),
+        ("sim, só o lançamento", ALL),
+        ("yes, delete expenses", "Permanently delete all 6 entries (income of $ 1.00, expenses of $ 2.00)?"),
+        (
+            "pode apagar as anotações",
+            "Apagar Maria (mãe) e tudo o que anotei sobre essa pessoa (2 anotações)? Não dá para desfazer.",
+        ),
+        ("sim, pizza", "Confirma “fazer pedido”?\n- itens: pizza, suco"),
+        ("sim, o café", "O café e o almoço estão aí.\n\nApagar a despesa de R$ 32,50 (almoço) de 20/11/2026?"),
+        ("sim, 1500", "Lançar a despesa de R$ 1500,00 (geladeira) de 20/11/2026?"),
+    ],
+)
+def test_a_yes_to_a_part_of_what_was_asked_is_no_yes(text: str, question: str) -> None:
+    assert consent(text, question=question) is Consent.NEITHER
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("pode apagar todos", ALL),
+        ("sim, apaga os lançamentos", ALL),
+        ("pode apagar a Maria", "Apagar Maria (mãe) e tudo o que anotei sobre essa pessoa (2 anotações)?"),
+        ("pode apagar tudo", "Apagar tudo o que lembro de você (3 lembranças)? Não dá para desfazer."),
+        ("sim, pode lançar", "Preciso da sua confirmação.\n\nLançar a despesa de R$ 1.500,00 (geladeira) de 20/11/2026?"),
+    ],
+)
+def test_a_yes_in_words_of_the_whole_question_is_one(text: str, question: str) -> None:
+    assert consent(text, question=question) is Consent.YES

@@ -13,7 +13,7 @@ from tests.answers import Answers, answering
 from tests.store.memory import BASE, House, opened_house
 from wtai.ai.memory import conversations
 from wtai.ai.memory.extraction import EXTRACT, Extraction, owe_extraction
-from wtai.ai.memory.summaries import SUMMARIZE, Summarizing, owe_summary_at_end, owe_summary_when_long
+from wtai.ai.memory.summaries import SUMMARIZE, Summarizing, owe_summary_at_end, owe_summary_of_past
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.pricing import Price, Prices
@@ -251,9 +251,9 @@ async def test_calls_for_memory_are_booked_under_the_person(desk: Desk) -> None:
 # --- Summaries
 
 
-async def owe_long(desk: Desk, conversation_id: int, window_after: int) -> None:
+async def owe_past(desk: Desk, conversation_id: int, window_after: int) -> None:
     await desk.house.database.write(
-        desk.house.ana.owner, owe_summary_when_long, conversation_id, window_after, now=desk.house.clock.now()
+        desk.house.ana.owner, owe_summary_of_past, conversation_id, window_after, now=desk.house.clock.now()
     )
 
 
@@ -261,26 +261,34 @@ async def long_talk(desk: Desk, *, about: str = "o conserto do telhado") -> int:
     return await desk.hear(*(f"parte {number}: {about}, {'muito ' * 150}" for number in range(12)))
 
 
-async def test_only_a_long_past_is_summed_up_and_from_the_stored_turns_each_time(desk: Desk) -> None:
+async def test_a_past_of_more_than_greetings_is_summed_up_and_from_the_stored_turns_each_time(desk: Desk) -> None:
     conversation_id = await desk.hear("oi", "tudo bem?")
-    await owe_long(desk, conversation_id, desk.last_message())
+    await owe_past(desk, conversation_id, desk.last_message())
     assert desk.owed(SUMMARIZE) == 0
     await long_talk(desk)
     first = desk.last_message()
-    await owe_long(desk, conversation_id, first)
-    await owe_long(desk, conversation_id, first)
+    await owe_past(desk, conversation_id, first)
+    await owe_past(desk, conversation_id, first)
     assert desk.owed(SUMMARIZE) == 1
     desk.model.left = [says("Falou do conserto do telhado."), says("Falou do telhado e do muro.")]
     await desk.summarize()
     found = await desk.house.database.read(desk.house.ana.owner, conversations.summary_of, conversation_id)
     assert (found.own, found.through, found.previous) == ("Falou do conserto do telhado.", first, None)
     await long_talk(desk, about="o muro")
-    await owe_long(desk, conversation_id, desk.last_message())
+    await owe_past(desk, conversation_id, desk.last_message())
     await desk.summarize()
     assert len(desk.asked()) == 2
     assert "parte 0: o conserto" in desk.asked()[1]
     assert "parte 11: o muro" in desk.asked()[1]
     assert "Falou do conserto do telhado." not in desk.asked()[1]
+
+
+async def test_eight_short_turns_that_leave_the_window_are_summed_up(desk: Desk) -> None:
+    conversation_id = await desk.hear(
+        *(f"o pedido número {number} é para a festa de sábado na casa da praia" for number in range(8))
+    )
+    await owe_past(desk, conversation_id, desk.last_message())
+    assert desk.owed(SUMMARIZE) == 1
 
 
 async def closed(desk: Desk, conversation_id: int) -> None:
@@ -340,7 +348,7 @@ async def test_a_summary_that_mentions_what_is_forgotten_goes_and_does_not_come_
 )
 async def test_what_is_no_summary_is_not_kept(desk: Desk, answer: object) -> None:
     conversation_id = await long_talk(desk)
-    await owe_long(desk, conversation_id, desk.last_message())
+    await owe_past(desk, conversation_id, desk.last_message())
     desk.model.left = [answer]
     await desk.summarize()
     found = await desk.house.database.read(desk.house.ana.owner, conversations.summary_of, conversation_id)

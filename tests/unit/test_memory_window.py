@@ -107,6 +107,15 @@ async def test_a_message_that_changes_builds_it_anew(house: House, change: str) 
     assert await built.history(conversation_id) == "built 2"
 
 
+async def test_a_summary_that_was_forgotten_is_not_told_again(house: House) -> None:
+    conversation_id = await house.heard(house.ana.owner, 1, "oi")
+    built = Built(house, Windows())
+    for change, times in (("'Falou da dívida.'", 1), ("NULL", 2)):
+        with closing(connect(house.path)) as connection:
+            assert connection.execute(f"UPDATE conversations SET summary = {change} WHERE id = ?", (conversation_id,)).rowcount
+        assert await built.history(conversation_id) == f"built {times}"
+
+
 async def test_the_least_used_leaves_first(house: House) -> None:
     ids = [await house.heard(house.ana.owner, number, "oi") for number in (1, 2, 7)]
     built = Built(house, Windows(kept=2))

@@ -30,7 +30,18 @@ def test_a_sentence_that_holds_such_a_word_is_not(text: str) -> None:
     assert not asks_to_stop(text)
 
 
-@pytest.mark.parametrize(("text", "starts"), [("START", True), ("começar", True), ("comecar!", True), ("empezar", True)])
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        ("START", True),
+        ("começar", True),
+        ("comecar!", True),
+        ("VOLTAR", True),
+        ("Iniciar.", True),
+        ("empezar", True),
+        ("volver", True),
+    ],
+)
 def test_a_word_takes_the_opt_out_back(text: str, starts: bool) -> None:
     assert asks_to_start(text) is starts
 

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from tests.web.api_client import PASSWORD, Api, Client, open_api
-from wtai.app import sealer
 from wtai.channels.accounts import TOKEN_FIELD
+from wtai.identity.from_settings import sealer
 
 SECRET = "um segredo bem comprido 42"
 ACCOUNT = "AC" + "e" * 32

@@ -113,7 +113,7 @@ async def run(
     LlmRefused are the caller's to decide on.
     """
     deadline = asyncio.get_running_loop().time() + limits.turn_seconds
-    turn = _Turn(agents[start], Bounds(deadline, limits.max_tool_output_chars), _told(earlier), list(earlier))
+    turn = _Turn(agents[start], Bounds(deadline, limits.max_tool_output_chars), told(earlier), list(earlier))
     opening = (*repaired(history), *user)
     for number in range(1, limits.max_turns + 1):
         last = number == limits.max_turns
@@ -227,7 +227,7 @@ def _hand_over(turn: _Turn, calls: Sequence[ToolCall], agents: Mapping[str, Agen
     return answers
 
 
-def _told(calls: Sequence[Call]) -> list[Message]:
+def told(calls: Sequence[Call]) -> list[Message]:
     """Calls of an earlier try as the model would have made them."""
     if not calls:
         return []

@@ -9,7 +9,7 @@ from wtai.ai.memory.conversations import summary_of
 from wtai.ai.memory.window import Windows
 from wtai.ai.tools.http_store import HttpTool, http_tools
 from wtai.conversation import store as conversations
-from wtai.conversation.burst import LONGEST_QUIET_MS
+from wtai.conversation.burst import quiet_from
 from wtai.conversation.media import answerable
 from wtai.conversation.media_store import attached
 from wtai.conversation.model import Conversation, Message, State
@@ -47,7 +47,7 @@ class Owed:
     @property
     def starts_at(self) -> int:
         """When (ms) the turn may start: once the person is quiet, but not much later than after their first words."""
-        return min(self.conversation.quiet_until, self.messages[0].created_at + LONGEST_QUIET_MS)
+        return quiet_from(self.conversation, self.messages)
 
     @property
     def turn(self) -> int:

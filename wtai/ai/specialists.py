@@ -12,8 +12,12 @@ from pydantic import ValidationError
 from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
 from wtai.ai.features import FeatureConfig, OwnSpecialist
 from wtai.ai.features_store import Feature
+from wtai.ai.memory.memories import Memories
 from wtai.ai.router import router
 from wtai.ai.tools.finance import FinanceConfig, finance_tools
+from wtai.ai.tools.general import current_time
+from wtai.ai.tools.handoff import call_person
+from wtai.ai.tools.memory import memory_tools
 from wtai.ai.tools.relationship import RelationshipConfig, relationship_tools
 from wtai.ai.tools.tool import AnyTool
 from wtai.errors import WtaiError
@@ -59,6 +63,17 @@ class Roster:
     agents: Mapping[str, Agent]
     default: str
     router: Agent
+
+
+def shared_tools(memories: Memories) -> tuple[AnyTool, ...]:
+    """The tools of every specialist."""
+    return (*memory_tools(memories), current_time(), call_person())
+
+
+def built_in_names(shared: Iterable[AnyTool]) -> frozenset[str]:
+    """Names of the program's own tools, which no HTTP tool may take: of those ``shared`` and of each family."""
+    own = (tool for family in FAMILIES.values() for tool in family.tools(family.config()))
+    return frozenset(tool.name for tool in (*shared, *own))
 
 
 class Specialists:

@@ -1,6 +1,7 @@
 """The part of a turn that asks models: who answers, with what in mind, and what comes of it."""
 
 import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,8 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from wtai.ai import context
-from wtai.ai.llm import Llm, User, messages_to_json
-from wtai.ai.loop import Ending, Limits, Outcome, run
+from wtai.ai.llm import Llm, Usage, User, messages_to_json
+from wtai.ai.loop import Ending, Limits, Outcome, run, told
 from wtai.ai.memory.memories import Memories, Memory
 from wtai.ai.metering import Meter, MeteredLlm
 from wtai.ai.owed import Owed
@@ -98,7 +99,8 @@ class Thinker:
         users = [User(context.note(now, owed.chosen.time_zone, known.items)), User(said, images=shown)]
         await pass_failpoint("turn.before_model")
         started = self._clock.monotonic()
-        routing = self._metered(owner_id, owed, "router")
+        feature = owed.conversation.feature or roster.default
+        routing = model = self._metered(owner_id, owed, "router")
         try:
             chosen = await self._route(routing, roster, owed)
             model = self._metered(owner_id, owed, chosen.agent)
@@ -109,9 +111,9 @@ class Thinker:
             log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
             if exc.code == _NO_KEY_YET:
                 raise Retry(str(exc)) from exc
-            return failed(owed, AiResult(owed.conversation.feature or roster.default, exc.code, "", ""))
+            return failed(owed, cut_off(feature, exc.code, await toolbox.earlier(), {routing, model}))
         except BudgetReached as exc:
-            result = AiResult(owed.conversation.feature or roster.default, NO_BUDGET, "", "", cost=routing.spent.cost)
+            result = cut_off(feature, NO_BUDGET, await toolbox.earlier(), {routing, model})
             return Answer(result, "", State.HANDOFF, f"budget reached: {exc.budget}")
         await pass_failpoint("turn.after_model")
         result = replace(
@@ -146,6 +148,24 @@ class Thinker:
             return Route(roster.default, "greeting")
         said = [User(context.thought(owed.messages))]
         return await route(llm, roster.router, roster.agents, said, sticky=active, default=roster.default)
+
+
+def cut_off(feature: str, outcome: str, done: Sequence[Call], metered: Collection[MeteredLlm] = ()) -> AiResult:
+    """The result of a turn in which no model had the last word: what tools did until then, and what was spent."""
+    usage = sum((one.spent.usage for one in metered), Usage())
+    return AiResult(
+        feature,
+        outcome,
+        model="",
+        prompt_id="",
+        exchange=messages_to_json(tuple(told(done))),
+        calls=_CALLS.dump_json(tuple(done)).decode(),
+        requests=usage.requests,
+        prompt_tokens=usage.prompt,
+        cached_tokens=usage.cached,
+        completion_tokens=usage.completion,
+        cost=sum(one.spent.cost for one in metered),
+    )
 
 
 def failed(owed: Owed, result: AiResult) -> Answer:

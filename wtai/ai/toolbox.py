@@ -8,7 +8,7 @@ the same call from the record.
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Concatenate, ParamSpec, TypeVar
@@ -77,6 +77,14 @@ def failed(call: ToolCall, message: str) -> Call:
     return Call(call.id, call.name, call.arguments, _error(message), failed=True)
 
 
+def calls_of(runs: Iterable[Recorded]) -> tuple[Call, ...]:
+    """What is recorded as calls."""
+    return tuple(
+        Call(f"call_{run.id}", run.tool, run.arguments, run.result or LOST_RESULT, run.failed or run.result is None)
+        for run in runs
+    )
+
+
 class Toolbox:
     """Runs the calls of one turn of ``context``'s conversation. ``turn`` tells the turn in the conversation, the same at each
     try: what was answered before it. ``question`` is what the person has to be asked before an action runs.
@@ -92,11 +100,7 @@ class Toolbox:
     async def earlier(self) -> tuple[Call, ...]:
         """What was done in this turn so far, by an earlier try or because the person confirmed it."""
         context = self._context
-        runs = await self._database.read(context.owner_id, store.runs_of_turn, context.conversation_id, self._turn)
-        return tuple(
-            Call(f"call_{run.id}", run.tool, run.arguments, run.result or LOST_RESULT, run.failed or run.result is None)
-            for run in runs
-        )
+        return calls_of(await self._database.read(context.owner_id, store.runs_of_turn, context.conversation_id, self._turn))
 
     async def use(self, agent: Agent, call: ToolCall, bounds: Bounds) -> Call:
         """Run one call of ``agent`` to its end, whatever that is: every error becomes a result that the model can read, but

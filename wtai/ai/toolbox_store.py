@@ -119,7 +119,8 @@ def ask_action(tx: OwnerTx, conversation_id: int) -> None:
     tx.run(
         """
         UPDATE pending_actions SET status = 'asked'
-        WHERE owner_id = :owner AND conversation_id = :conversation_id AND status = 'frozen'
+        WHERE owner_id = :owner AND conversation_id = :conversation_id
+            AND status IN ('frozen', 'asked') AND status = 'frozen' -- IN: what the index holds
         """,
         conversation_id=conversation_id,
     )
@@ -141,7 +142,8 @@ def asked_action(tx: OwnerTx, conversation_id: int, *, now: int) -> Action | Non
     row = tx.one(
         """
         SELECT id, feature, tool, arguments, question, created_at FROM pending_actions
-        WHERE owner_id = :owner AND conversation_id = :conversation_id AND status = 'asked' AND expires_at > :now
+        WHERE owner_id = :owner AND conversation_id = :conversation_id
+            AND status IN ('frozen', 'asked') AND status = 'asked' AND expires_at > :now
         """,
         conversation_id=conversation_id,
         now=now,

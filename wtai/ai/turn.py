@@ -11,13 +11,14 @@ import structlog
 from wtai.ai import context, store, toolbox_store
 from wtai.ai.llm import Assistant, User
 from wtai.ai.memory.extraction import owe_extraction
-from wtai.ai.memory.summaries import owe_summary_when_long
+from wtai.ai.memory.summaries import owe_summary_of_past
 from wtai.ai.memory.window import Windows
 from wtai.ai.owed import TAKES_TURNS, Owed, read_owed
 from wtai.ai.specialists import DEFAULT
 from wtai.ai.store import ASKED, CLOSED, HANDED_OVER, INTERRUPTED, NO_QUOTA, AiResult
 from wtai.ai.texts import apology
-from wtai.ai.thinking import Answer, Thinker
+from wtai.ai.thinking import Answer, Thinker, cut_off
+from wtai.ai.toolbox import calls_of
 from wtai.clock import MINUTE, Clock
 from wtai.conversation import handoff, lifecycle, outbox, shortcuts
 from wtai.conversation import store as conversations
@@ -89,11 +90,12 @@ class Turns:
         if owed is None:
             return
         feature = owed.conversation.feature or DEFAULT
+        done = calls_of(await self._database.read(job.owner_id, toolbox_store.runs_of_turn, owed.conversation.id, owed.turn))
         if job.argument(GAVE_UP):
             failed = texts(owed.locale).failed
-            answer = Answer(AiResult(feature, "failed", "", ""), failed, State.HANDOFF, "the model does not answer")
+            answer = Answer(cut_off(feature, "failed", done), failed, State.HANDOFF, "the model does not answer")
         else:
-            answer = Answer(AiResult(feature, INTERRUPTED, "", ""), apology(owed.locale))
+            answer = Answer(cut_off(feature, INTERRUPTED, done), apology(owed.locale))
         await self._write(job, owed, answer, final=True)
 
     async def _read(self, job: Job, *, patient: bool = False) -> Owed | None:
@@ -207,13 +209,14 @@ def _remember(tx: OwnerTx, conversation_id: int, turns: int, now: int) -> None:
         owe_extraction(tx, conversation_id, now=now)
     left_out = context.turns_left_out(turns)
     if left_out:
-        owe_summary_when_long(tx, conversation_id, store.through_of_turn(tx, conversation_id, left_out), now=now)
+        owe_summary_of_past(tx, conversation_id, store.through_of_turn(tx, conversation_id, left_out), now=now)
 
 
 def _conclude(tx: OwnerTx, current: Conversation, owed: Owed, answer: Answer, result_id: int, now: int) -> None:
     """Say it, and go where it leads. While newer messages wait, the conversation stays in progress: a turn is owed for them."""
     if answer.to is State.HANDOFF:
-        handoff.request(tx, current, owed.chosen, actor="agent", reason=answer.reason, text=answer.text or None, now=now)
+        text, reason = answer.text or None, answer.reason
+        handoff.request(tx, current, owed.chosen, actor="agent", reason=reason, text=text, ai_result_id=result_id, now=now)
         return
     outbox.put(tx, current, split(to_whatsapp(answer.text)), author="agent", ai_result_id=result_id, now=now)
     newer = any(message.id > owed.through for message in conversations.unanswered(tx, current))

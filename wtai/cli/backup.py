@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from wtai.app import backups
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
 from wtai.clock import SECOND, SystemClock
 from wtai.db import backup as archive
+from wtai.working import backups
 
 KEY_NOTE = "The credentials inside open only with the key file {}: keep a copy of it apart from the back-ups."
 

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "token": Entry("wtai.cli.tokens:token", "Create, show and revoke API tokens."),
     "plan": Entry("wtai.cli.plans:plan", "Show and set plans, and who is on which."),
     "feature": Entry("wtai.cli.features:feature", "Show and set what an owner's AI may do."),
+    "tool": Entry("wtai.cli.tools:tool", "Show and set the HTTP tools of an owner's own."),
     "webhook": Entry("wtai.cli.webhooks:webhook", "Create and show webhook endpoints, deliver events again."),
     "keys": Entry("wtai.cli.keys:keys", "Check and rotate the keys that seal credentials."),
     "memory": Entry("wtai.cli.memory:memory", "Make memories findable again after a change of the embedding model."),

@@ -7,7 +7,6 @@ from typing import Literal, TextIO
 
 import click
 
-from wtai.app import sealer
 from wtai.channels.accounts import connect as connect_account
 from wtai.channels.store import numbers
 from wtai.cli.configuration import settings_of
@@ -19,6 +18,7 @@ from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity import store
 from wtai.identity.audit_store import OPERATOR
+from wtai.identity.from_settings import sealer
 from wtai.identity.model import Owner
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.registration import Admin, let_owner, register

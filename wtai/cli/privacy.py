@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from wtai.app import eraser
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
@@ -17,6 +16,7 @@ from wtai.identity.audit_store import OPERATOR
 from wtai.identity.model import Owner
 from wtai.privacy.erase import Receipt
 from wtai.privacy.export import Export, export
+from wtai.working import eraser
 
 _OUTPUT = click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Zip file to write; it must not exist."

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from wtai.app import sealer
 from wtai.cli.backup import KEY_NOTE
 from wtai.cli.configuration import settings_of
 from wtai.cli.main import SharedOptions
 from wtai.clock import SystemClock
+from wtai.identity.from_settings import sealer
 from wtai.privacy.restore import Places, Restored
 from wtai.privacy.restore import restore as bring_back
 from wtai.privacy.tombstones import AddressDigests

@@ -6,7 +6,6 @@ from typing import Final
 
 import click
 
-from wtai.app import sealer
 from wtai.channels.accounts import Accounts
 from wtai.channels.store import numbers
 from wtai.channels.twilio.signature import sign
@@ -19,6 +18,7 @@ from wtai.conversation.outbox_store import outbound_of_callback
 from wtai.db.sqlite import SqliteDatabase
 from wtai.errors import NotFound, WtaiError
 from wtai.identity import store
+from wtai.identity.from_settings import sealer
 from wtai.identity.model import Owner
 from wtai.settings import Settings
 from wtai.simulator.phone import Place, location_fields

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import click
 
-from wtai.app import sealer
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
@@ -18,6 +17,7 @@ from wtai.events import Event, moment
 from wtai.hooks.deliveries_store import deliveries, replay, replay_failed
 from wtai.hooks.endpoints_store import create_endpoint, endpoints
 from wtai.hooks.model import Delivery, Endpoint, InvalidEndpoint, Issued, Status
+from wtai.identity.from_settings import sealer
 
 _EVENTS = [event.value for event in Event]
 

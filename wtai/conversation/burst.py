@@ -1,11 +1,12 @@
 """How long to wait for more of the same thought. People send three short messages for one; nobody waits long for an answer."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from wtai.clock import SECOND
 from wtai.conversation.closure import Decision, Turn, closure
 from wtai.conversation.consent import Consent, consent
-from wtai.conversation.model import Inbound, Kind
+from wtai.conversation.model import Conversation, Inbound, Kind, Message
 
 LONGEST_QUIET_MS: Final = 8 * SECOND
 """A burst is answered at the latest this long after its first message."""
@@ -43,3 +44,8 @@ def _is_final_word(text: str) -> bool:
 def _is_unfinished(text: str) -> bool:
     words = text.lower().split()
     return bool(words) and (text.endswith(_DANGLING_ENDS) or (len(words) > 1 and words[-1] in _DANGLING_WORDS))
+
+
+def quiet_from(conversation: Conversation, unanswered: Sequence[Message]) -> int:
+    """From when (ms) a conversation counts as quiet, with these unanswered messages: no later than the cap after the first."""
+    return min(conversation.quiet_until, unanswered[0].created_at + LONGEST_QUIET_MS)

@@ -26,17 +26,18 @@ def request(
     actor: str,
     reason: str,
     text: str | None = None,
+    ai_result_id: int | None = None,
     now: int,
 ) -> Conversation:
     """Call a person: the AI falls silent, and the user is told so, by ``text`` or in the words for the hour.
 
-    It is told in the transaction in which it happens.
+    It is told in the transaction in which it happens. ``ai_result_id`` is the turn that called.
     """
     if text is None:
         own = texts(owner(tx).locale)
         text = (chosen.handoff_text or own.handoff) if chosen.is_open(now) else (chosen.away_text or own.away)
     moved = _step_in(tx, conversation, actor=actor, reason=reason, now=now)
-    outbox.put(tx, moved, [text], author="system", ai_result_id=None, now=now)
+    outbox.put(tx, moved, [text], author="system", ai_result_id=ai_result_id, now=now)
     return moved
 
 

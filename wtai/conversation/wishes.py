@@ -8,7 +8,7 @@ from typing import Final
 _STOP: Final = frozenset(
     {"stop", "stopall", "unsubscribe", "optout", "revoke", "quit", "parar", "pare", "sair", "descadastrar", "salir", "baja"}
 )
-_START: Final = frozenset({"start", "unstop", "comecar", "empezar"})
+_START: Final = frozenset({"start", "unstop", "comecar", "voltar", "iniciar", "empezar", "volver"})
 
 _ARTICLE: Final = r"(?:(?:um|uma|o|a|os|as|algum|alguma|outro|outra|un|una|el|la|algun|otro|otra|an|the|some|another) )?"
 _PERSON: Final = (

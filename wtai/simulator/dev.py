@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from wtai.app import Running, sealer, serve
+from wtai.app import Running, serve
 from wtai.channels.accounts import Accounts
 from wtai.channels.accounts import connect as connect_account
 from wtai.channels.store import numbers
@@ -18,6 +18,7 @@ from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import SystemTx
 from wtai.errors import EnvironmentProblem
+from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner, owners
 from wtai.secrets import Sealer, create_key_file
 from wtai.settings import Settings

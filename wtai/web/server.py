@@ -1,6 +1,6 @@
 """The HTTP server: routes, the answers to errors, health."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 from aiohttp import web
@@ -9,20 +9,25 @@ from wtai.clock import Clock
 from wtai.db.tx import Database
 from wtai.errors import StorageUnavailable
 from wtai.jobs.store import probe
-from wtai.web.api.client import INSTANCE, correlation_id
-from wtai.web.api.dispatch import is_api, problem_response
-from wtai.web.problems import INTERNAL, UNAVAILABLE, Problem
+from wtai.web.late import LateRoutes, Load
 
 log = structlog.get_logger(__name__)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(routes: Iterable[web.RouteDef], *, max_body_bytes: int) -> web.Application:
-    """The application over ``routes``. A larger body is answered 413, an error nobody expects 500, a write that failed 503."""
+def application(
+    routes: Iterable[web.RouteDef], *, late: Mapping[str, Load] | None = None, max_body_bytes: int
+) -> web.Application:
+    """The application over ``routes``. A larger body is answered 413, an error nobody expects 500, a write that failed 503.
+
+    ``late`` are routes by the prefix of their paths, loaded at the first request for one of them; they answer for their errors.
+    """
     app = web.Application(client_max_size=max_body_bytes)
     # Around the handlers and not as a middleware, whose machinery would cost every webhook several microseconds.
     app.add_routes([web.route(route.method, route.path, _with_errors(route.handler), **route.kwargs) for route in routes])
+    for prefix, load in (late or {}).items():
+        app.router.register_resource(LateRoutes(prefix, load))
     return app
 
 
@@ -34,20 +39,12 @@ def _with_errors(handler: _Handler) -> _Handler:
             raise
         except StorageUnavailable as exc:
             log.warning("http.storage_unavailable", path=request.path, error=str(exc))
-            if is_api(request):
-                return _told(request, Problem(UNAVAILABLE, "the database cannot be written now", headers={"Retry-After": "5"}))
             return web.Response(status=503, text="the database cannot be written now", headers={"Retry-After": "5"})
         except Exception:
-            log.exception("http.failed", path=request.path, request_id=request.get(INSTANCE))
-            if is_api(request):
-                return _told(request, Problem(INTERNAL, "something broke; the log has it under this instance"))
+            log.exception("http.failed", path=request.path)
             return web.Response(status=500, text="internal error")
 
     return answered
-
-
-def _told(request: web.Request, problem: Problem) -> web.Response:
-    return problem_response(problem, request.get(INSTANCE) or correlation_id(request))
 
 
 class Health:

@@ -27,10 +27,9 @@ log = structlog.get_logger(__name__)
 SUMMARIZE: Final = "summarize"
 """The kind of job; payload conversation_id and through, the message up to which is summed up."""
 
-_LONG_CHARS: Final = 10_000
-"""About 3,000 tokens of Portuguese."""
-
 _WORTH_CHARS: Final = 400
+"""Less than this is greetings. More that leaves the window is summed up at once: till then the model would know nothing of it."""
+
 _MOST_CHARS: Final = 40_000
 _MOST_LINE: Final = 2_000
 _MAX_OUTPUT_TOKENS: Final = 1_024
@@ -45,12 +44,12 @@ class _Past:
     chosen: Preferences
 
 
-def owe_summary_when_long(tx: OwnerTx, conversation_id: int, window_after: int, *, now: int) -> None:
+def owe_summary_of_past(tx: OwnerTx, conversation_id: int, window_after: int, *, now: int) -> None:
     """Have what lies before the window (up to message ``window_after``) summed up, if enough of it is in no summary yet."""
     read = conversations.bookmarks(tx, conversation_id)
     if read is None or window_after <= read.summary_through:
         return
-    if conversations.said_between(tx, conversation_id, read.summary_through, window_after) > _LONG_CHARS:
+    if conversations.said_between(tx, conversation_id, read.summary_through, window_after) > _WORTH_CHARS:
         _owe(tx, conversation_id, window_after, now=now)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wtai.ai.llm import Message
+from wtai.ai.memory.conversations import Summaries, summary_of
 from wtai.conversation.model import Conversation
 from wtai.db.tx import OwnerTx
 
@@ -17,8 +18,11 @@ History = tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Stamp:
-    """All that a built history depends on. Ids only grow; what may change of a message is its status, its text and its media."""
+    """All that a built history depends on. Ids only grow; what may change of a message is its status, its text and its media.
+    A summary goes when what it tells is forgotten.
+    """
 
+    summaries: Summaries
     answered_through: int
     takeover_epoch: int
     last_message: int
@@ -71,4 +75,4 @@ def _stamp(tx: OwnerTx, conversation: Conversation) -> _Stamp:
         """,
         id=conversation.id,
     )
-    return _Stamp(conversation.answered_through, conversation.takeover_epoch, **dict(row or {}))
+    return _Stamp(summary_of(tx, conversation.id), conversation.answered_through, conversation.takeover_epoch, **dict(row or {}))
