@@ -14,6 +14,7 @@ _escapes: list[str] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--steps", type=int, default=None, help="steps of each state machine (default: a few thousand)")
+    parser.addoption("--requests", type=int, default=None, help="requests of the canary test (default: 20,000)")
 
 
 class LeftLoopback(RuntimeError):

@@ -3,17 +3,37 @@
 import ast
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+from wtai.identity.access import ACTIONS
+from wtai.web.api.routes import ROUTES
 
 ROOT = Path(__file__).resolve().parents[1]
 
 FILE_LINES, FUNCTION_LINES = 500, 60
 
 TABLES_WITHOUT_OWNER = {"owners": "its rows are the owners", "plans": "the platform's, for all owners to subscribe to"}
+
+PUBLIC_ROUTES = {
+    "POST /api/v1/auth/token": "it is how one comes to a token",
+    "POST /api/v1/auth/refresh": "the refresh token in the body is what lets one in",
+    "POST /api/v1/auth/revoke": "whoever has a refresh token may give it back",
+}
+
+STATEMENTS_WITHOUT_OWNER = {
+    "wtai/ai/memory/index.py add_words": "the keys begin with owner and person",
+    "wtai/ai/memory/index.py remove_words": "the keys begin with owner and person",
+    "wtai/ai/memory/index.py frequencies": "the keys begin with owner and person",
+    "wtai/ai/memory/index.py with_keys": "the keys begin with owner and person",
+    "wtai/privacy/erase_store.py delete_rows_of_person": "_delete, which builds it, names :owner",
+    "wtai/privacy/erase_store.py delete_rows_of_owner": "_delete, which builds it, names :owner",
+    "wtai/privacy/erase_store.py _keys": "runs what its callers, in the same file, wrote",
+}
 
 VIRTUAL_TABLES = {
     "memory_words": "has no columns of its own: each of its tokens begins with owner and person",
@@ -173,6 +193,57 @@ def unowned_table(source: Source) -> Iterator[int]:
             yield text.count("\n", 0, match.start()) + 1
 
 
+def statement_without_owner(source: Source) -> Iterator[int]:
+    """Whatever runs in an owner's transaction names :owner."""
+    constants = dict(_assigned(source.tree.body))
+    for function in ast.walk(source.tree):
+        if not isinstance(function, ast.FunctionDef) or f"{source.path} {function.name}" in STATEMENTS_WITHOUT_OWNER:
+            continue
+        local = dict(_assigned(list(ast.walk(function))))
+        bound = {name for name, value in local.items() if re.fullmatch(r"\w+\.for_owner\(.*\)", ast.unparse(value))}
+        bound |= {one.arg for one in function.args.args if one.annotation and ast.unparse(one.annotation) == "OwnerTx"}
+        for call in ast.walk(function):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr in ("all", "one", "run")
+                and call.args
+            ):
+                on = ast.unparse(call.func.value)
+                texts = _texts(call.args[0], {**constants, **local})
+                if (on in bound or ".for_owner(" in on) and not all(":owner" in text for text in texts):
+                    yield call.lineno
+
+
+def _assigned(statements: Sequence[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    for one in statements:
+        targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
+        for target in targets:
+            if isinstance(target, ast.Name) and isinstance(one, ast.Assign | ast.AnnAssign) and one.value is not None:
+                yield target.id, one.value
+
+
+def _texts(node: ast.expr, names: Mapping[str, ast.expr]) -> list[str]:
+    """Every text that an expression can be, as far as it stands in the same file; what is computed is empty."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.Name(id=name) if name in names:
+            return _texts(names[name], {other: value for other, value in names.items() if other != name})
+        case ast.Call(func=ast.Attribute(value=text, attr="replace"), args=[ast.Constant(value=str(gone)), *_]) if (
+            ":owner" not in gone
+        ):
+            return _texts(text, names)
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*_texts(body, names), *_texts(orelse, names)]
+        case ast.FormattedValue(value=value):
+            return _texts(value, names)
+        case ast.JoinedStr(values=values):
+            parts = [_texts(value, names) for value in values]
+            return ["".join(chosen) for chosen in product(*parts)]
+    return [""]
+
+
 Check = Callable[[Source], Iterator[int]]
 
 OURS = ("wtai/**/*.py",)
@@ -196,6 +267,25 @@ CHECKS: list[tuple[Check, tuple[str, ...], Source]] = [
     (provider_named_below_its_adapter, OURS, Source("wtai/errors.py", "class OpenAIError: ...")),
     (oversized, ALL, Source("wtai/app.py", "x = 1\n" * 501)),
     (oversized, ALL, Source("tests/test_x.py", "def f():\n" + "    x = 1\n" * 60)),
+    (statement_without_owner, OURS, Source("wtai/x_store.py", 'def f(tx: OwnerTx):\n    tx.all("SELECT id FROM notes")')),
+    (
+        statement_without_owner,
+        OURS,
+        Source(
+            "wtai/x_store.py", 'A = "SELECT 1"\nB = ":owner"\ndef f(tx: OwnerTx, x: int):\n    a = A if x else B\n    tx.one(a)'
+        ),
+    ),
+    (
+        statement_without_owner,
+        OURS,
+        Source("wtai/x_store.py", 'A = "SELECT 1"\ndef f(tx: OwnerTx):\n    tx.one(f"{A} WHERE id = :id", id=1)'),
+    ),
+    (
+        statement_without_owner,
+        OURS,
+        Source("wtai/x_store.py", 'def f(tx: SystemTx):\n    own = tx.for_owner(1)\n    own.run("DELETE FROM notes")'),
+    ),
+    (statement_without_owner, OURS, Source("wtai/x_store.py", 'def f(tx: SystemTx):\n    tx.for_owner(1).run("DELETE FROM n")')),
     (unowned_table, ("wtai/**/*.sql",), Source("wtai/db/migrations/0009_x.sql", "CREATE TABLE notes (id INTEGER) STRICT;")),
     (
         unowned_table,
@@ -231,6 +321,18 @@ def test_the_rule_sees_a_breach(check: Check, patterns: tuple[str, ...], breach:
 def test_a_place_that_may_catch_everything_still_does(path: str) -> None:
     [source] = sources(path)
     assert list(_broad_handlers(source))
+
+
+@pytest.mark.parametrize("place", STATEMENTS_WITHOUT_OWNER)
+def test_a_function_that_may_leave_the_owner_out_is_there(place: str) -> None:
+    path, _, name = place.partition(" ")
+    [source] = sources(path)
+    assert name in {node.name for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_route_has_an_action_of_the_table_or_is_public_for_a_reason() -> None:
+    assert {route.name for route in ROUTES if route.action is None} == set(PUBLIC_ROUTES)
+    assert {route.action for route in ROUTES if route.action is not None} <= set(ACTIONS)
 
 
 def test_a_test_cannot_reach_another_machine(escapes: list[str]) -> None:

@@ -128,8 +128,8 @@ _UNDO = (
             AND a.tool = tool_runs.tool AND a.arguments = tool_runs.arguments AND :question = 'action'))
     """,
     """
-    UPDATE conversations SET state = 'PROGRESS', closed_at = NULL, idle_at = NULL, answered_through = :answered,
-        feature = :feature, question = :question, version = version + 1,
+    UPDATE conversations SET state = 'PROGRESS', closed_at = NULL, idle_at = NULL, quiet_until = :at,
+        answered_through = :answered, feature = :feature, question = :question, version = version + 1,
         summary = CASE WHEN summary_through <= :answered THEN summary END,
         summary_from = CASE WHEN summary_through <= :answered THEN summary_from ELSE 0 END,
         summary_through = CASE WHEN summary_through <= :answered THEN summary_through ELSE 0 END
