@@ -202,7 +202,6 @@ async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, in
 
 
 def test_every_text_is_there_in_portuguese_and_every_catalogue_is_compiled() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "translate.py", "--check"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", "import sys, translate; sys.argv.append('--check'); sys.exit(translate.main())"]
+    done = subprocess.run(command, cwd=ROOT / "scripts", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

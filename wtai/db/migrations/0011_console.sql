@@ -5,8 +5,8 @@ CREATE UNIQUE INDEX sessions_by_cookie ON sessions (cookie_hash) WHERE cookie_ha
 -- In which conversation something moved, in the order of commits: what live pages follow. Pruned after an hour.
 CREATE TABLE changes (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner_id        INTEGER NOT NULL,
-    conversation_id INTEGER NOT NULL,
+    owner_id        INTEGER NOT NULL REFERENCES owners (id),
+    conversation_id INTEGER NOT NULL REFERENCES conversations (id),
     created_at      INTEGER NOT NULL
 ) STRICT;
 
