@@ -17,6 +17,8 @@ CATALOGUES = CONSOLE / "locale" / "pt_BR" / "LC_MESSAGES"
 _HEADER = b"""msgid ""
 msgstr ""
 "Language: pt_BR\\n"
+"POT-Creation-Date: 2026-11-29 00:00+0000\\n"
+"PO-Revision-Date: 2026-11-29 00:00+0000\\n"
 "Content-Type: text/plain; charset=utf-8\\n"
 "Plural-Forms: nplurals=2; plural=(n > 1);\\n"
 
