@@ -46,6 +46,18 @@ def changes_after(tx: OwnerTx, after: int) -> Changes:
     return Changes(newest, tuple(row["public_id"] for row in rows), gap=False)
 
 
+def note_change(tx: OwnerTx, public: str, *, now: int) -> None:
+    """Something moved in a conversation (by public id) that no row tells, such as who looks at it."""
+    tx.run(
+        """
+        INSERT INTO changes (owner_id, conversation_id, created_at)
+        SELECT owner_id, id, :now FROM conversations WHERE owner_id = :owner AND public_id = :public
+        """,
+        public=public,
+        now=now,
+    )
+
+
 def prune_changes(tx: SystemTx, *, before: int, limit: int) -> int:
     """Forget up to ``limit`` changes from before that time (ms), but never the newest; returns how many."""
     return tx.run(
