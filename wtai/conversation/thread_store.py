@@ -13,7 +13,9 @@ _MOST_BESIDE: Final = 1_000
 
 _MESSAGE: Final = """
 SELECT m.id, m.public_id, m.direction, m.author, m.staff, m.kind, m.status, m.body, m.details, m.provider_sid, m.error_code,
-    m.parked, m.content_sid, m.content_variables, m.created_at, m.updated_at, r.public_id AS ai_result,
+    m.parked, m.content_sid, m.content_variables, m.created_at, m.updated_at, r.public_id AS ai_result, (
+        SELECT min(t.name) FROM templates t WHERE t.owner_id = m.owner_id AND t.content_sid = m.content_sid
+    ) AS template,
     q.public_id AS quoted, q.author AS quoted_author, q.kind AS quoted_kind, q.body AS quoted_body
 FROM messages m
     LEFT JOIN ai_results r ON r.owner_id = m.owner_id AND r.id = m.ai_result_id
@@ -62,6 +64,7 @@ class Line:
     created_at: int
     updated_at: int
     ai_result: str | None
+    template: str | None
     quoted: str | None
     quoted_author: str | None
     quoted_kind: str | None

@@ -10,7 +10,8 @@ from wtai.web.console import (
     conversation_trace,
 )
 from wtai.web.console.conversation_forms import ONE
-from wtai.web.console.conversation_parts import items, refreshed, thread
+from wtai.web.console.conversation_media import essence, shown_as
+from wtai.web.console.conversation_parts import items, refreshed, revision, thread
 from wtai.web.console.conversation_view import read_older
 from wtai.web.console.page import HTML, ROOT, Page, Visit
 
@@ -38,6 +39,9 @@ async def older(visit: Visit) -> web.StreamResponse:
         path=f"{ROOT}/c/{public}",
         stretch=found.stretch,
         items=await items(visit, found.stretch, found.names, found.zone),
+        shown_as=shown_as,
+        essence=essence,
+        rev=revision,
     )
 
 

@@ -1,11 +1,13 @@
 """The parts of a conversation's page: all of them when it is opened, later those that may have changed."""
 
 from collections.abc import Mapping
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from markupsafe import Markup
 
+from wtai.ids import public_id
 from wtai.web.console import conversation_words as words
 from wtai.web.console.conversation_media import cards_of, essence, shown_as
 from wtai.web.console.conversation_stream import Item, Reader, Stretch, items_of
@@ -40,6 +42,11 @@ async def items(visit: Visit, stretch: Stretch, names: Mapping[str, str], zone: 
     return items_of(stretch, Reader(visit.text, names, zone, visit.now), await cards_of(visit, stretch.lines))
 
 
+def revision(html: Markup, *others: object) -> str:
+    """What tells a message as it is shown from how it was shown before."""
+    return f"{crc32(repr((html, others)).encode()):08x}"
+
+
 async def _rendered(visit: Visit, template: str, found: Read, notice: str = "") -> Markup:
     opened, names = found.opened, found.opened.names
     change = opened.last_change
@@ -57,7 +64,9 @@ async def _rendered(visit: Visit, template: str, found: Read, notice: str = "") 
         state=words.state(visit.text, opened.row.state),
         why=words.reason(visit.text, opened.row.handoff_reason or ""),
         ended="" if opened.is_open or change is None else words.ended(visit.text, change, by),
-        names=names,
+        state_of=lambda other: words.state(visit.text, other),
+        fresh=lambda: public_id("one"),
         shown_as=shown_as,
         essence=essence,
+        rev=revision,
     )

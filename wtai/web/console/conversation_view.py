@@ -97,7 +97,7 @@ def read(tx: OwnerTx, public: str, user: User, base: Preferences, *, since: str 
     """The conversation with the newest page of its stream, or with all of it from the message ``since`` on. NotFound."""
     conversation = as_read(tx, public, None)
     stretch = read_stretch(tx, conversation.id, since=since, limit=PAGE if since is None else MOST)
-    anew = since is not None and stretch.first != since
+    anew = since is None or stretch.first != since
     return Read(_opened(tx, public, conversation, user, base, stretch.last, now), stretch, anew)
 
 
