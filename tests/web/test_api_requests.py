@@ -279,7 +279,19 @@ async def test_only_plain_json_is_taken(api: Api) -> None:
         refused = await api.agent("POST", path, raw=compressed, Content_Encoding=encoding)
         assert (refused.status, refused.slug) == (415, "unsupported-media-type"), encoding
     assert (await api.agent("POST", path, raw=raw, Content_Type="application/json; charset=UTF-8")).status == 201
-    assert (await api.agent("POST", f"/conversations/{conversation}/close", raw=b"{}")).slug == "malformed-request"
+
+
+async def test_where_nothing_has_to_be_said_nothing_and_an_empty_object_say_the_same(api: Api) -> None:
+    path = f"/conversations/{await api.conversation(ANA)}"
+    for raw in (None, b"{}"):
+        assert (await api.agent("POST", f"{path}/handoff", raw=raw)).body["handoff_reason"] == "taken by staff"
+        assert (await api.agent("POST", f"{path}/resume", raw=raw)).status == 200
+    assert (await api.agent("POST", f"{path}/messages")).slug == "invalid"
+    assert (await api.agent("POST", f"{path}/close", {"reason": "x"})).pointers == ["/reason"]
+    assert (await api.agent("POST", f"{path}/close", raw=b"{}")).status == 200
+    owner = api.lines[0].owner
+    for method, route in (("PUT", f"/owners/{owner}/preferences"), ("PATCH", f"/owners/{owner}"), ("POST", f"{path}/notes")):
+        assert (await api.admin(method, route, If_Match="*")).status == 415, "what would change everything has to be said"
 
 
 async def test_a_bomb_is_refused_unopened_and_the_program_goes_on(api: Api) -> None:
