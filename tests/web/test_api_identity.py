@@ -203,6 +203,11 @@ async def test_tokens_of_an_account_go_in_and_never_come_out(api: Api) -> None:
     assert (await api.admin("DELETE", f"{path}/numbers/whatsapp:+5511912345678")).status == 204
     assert (await api.admin.get(path)).body["numbers"] == []
     assert (await api.agent.get(path)).slug == "forbidden"
+    assert (await api.admin.post(f"{path}/numbers", {"number": "+5511912345678"})).body["numbers"] == ["+5511912345678"]
+    for client, status in ((api.other, 404), (api.agent, 403), (api.admin, 204), (api.admin, 404)):
+        assert (await client("DELETE", path)).status == status
+    assert api.world.rows("SELECT 1 FROM twilio_numbers WHERE account_sid = :sid", sid=ACCOUNT) == []
+    assert len((await api.admin.get("/twilio-accounts")).body["items"]) == 1
 
 
 async def test_an_api_token_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> None:

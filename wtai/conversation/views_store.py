@@ -42,14 +42,14 @@ _OF_ASSIGNEE: Final = f"{_CONVERSATION} WHERE c.assignee_id = :assignee_id AND {
 _FAR: Final = 1 << 62
 
 _MESSAGE: Final = """
-SELECT m.id, m.public_id, c.public_id AS conversation, m.direction, m.author, m.kind, m.status, m.body, m.provider_sid, m.error_code,
-    m.parked, m.content_sid, m.content_variables, m.created_at, m.updated_at, r.public_id AS ai_result
+SELECT m.id, m.public_id, c.public_id AS conversation, m.direction, m.author, m.kind, m.status, m.body, m.provider_sid,
+    m.error_code, m.parked, m.content_sid, m.content_variables, m.created_at, m.updated_at, r.public_id AS ai_result
 FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
     LEFT JOIN ai_results r ON r.owner_id = m.owner_id AND r.id = m.ai_result_id
 """
 _MESSAGES: Final = """
-m.owner_id = :owner AND m.id < :before AND m.direction = coalesce(:direction, m.direction) AND m.status = coalesce(:status, m.status)
-ORDER BY m.id DESC LIMIT :limit
+m.owner_id = :owner AND m.id < :before AND m.direction = coalesce(:direction, m.direction)
+AND m.status = coalesce(:status, m.status) ORDER BY m.id DESC LIMIT :limit
 """
 _MESSAGES_OF_ALL: Final = f"{_MESSAGE} WHERE {_MESSAGES}"
 _MESSAGES_OF_ONE: Final = f"{_MESSAGE} WHERE m.conversation_id = :id AND {_MESSAGES}"

@@ -105,7 +105,7 @@ async def body_bytes(request: web.Request, route: Route, most: int) -> bytes:
 
 
 def parsed(body: bytes, route: Route) -> BaseModel | None:
-    """The body, validated: no type stands for another. Where nothing has to be said, an empty object says it, and no body does."""
+    """The body, validated: no type stands for another. Where nothing has to be said, no body and {} say the same."""
     if not body and route.body is None:
         return None
     told = body if body or route.needs_body else b"{}"
