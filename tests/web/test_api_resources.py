@@ -27,6 +27,26 @@ async def test_the_people_who_write_are_listed_with_their_addresses_and_can_be_r
     assert (await api.agent.get(f"/end-users/{api.admin_id}")).slug == "not-found"
 
 
+async def test_a_person_is_erased_with_a_receipt_by_an_administrator_of_their_owner_alone(api: Api) -> None:
+    conversation = await api.conversation(ANA, "meu nome é Zanzibarita")
+    await api.conversation(BEA)
+    ana, bea = (await api.admin.get("/end-users")).body["items"]
+    path = f"/end-users/{ana['id']}"
+    for client, status in ((api.agent, 403), (api.platform, 403), (api.other, 404), (api.admin, 200), (api.admin, 404)):
+        receipt = await client("DELETE", path)
+        assert receipt.status == status, receipt.text
+        if status == 200:
+            assert (receipt.body["kind"], receipt.body["files_rewritten"]) == ("user", False)
+            assert receipt.body["removed"]["messages"] == 2
+            assert ana["id"] not in receipt.text
+    assert (await api.admin.get(f"/conversations/{conversation}")).slug == "not-found"
+    assert [person["id"] for person in (await api.admin.get("/end-users")).body["items"]] == [bea["id"]]
+    assert (await api.admin("DELETE", f"/end-users/{api.admin_id}")).slug == "not-found", "staff are no customers"
+    [line] = [row for row in (await api.admin.get("/audit-log")).body["items"] if row["action"] == "users.erase"]
+    assert line["actor_kind"] == "token"
+    assert api.world.value("SELECT count(*) FROM jobs WHERE kind = 'finish_erasure' AND state = 'scheduled'") == 1
+
+
 async def test_each_answer_of_the_ai_can_be_explained(api: Api) -> None:
     conversation = await api.conversation(ANA)
     listed = (await api.agent.get(f"/ai-results?conversation={conversation}")).body["items"]

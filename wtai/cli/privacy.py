@@ -15,8 +15,8 @@ from wtai.identity import store
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.model import Owner
 from wtai.privacy.erase import Receipt
+from wtai.privacy.eraser import Eraser
 from wtai.privacy.export import Export, export
-from wtai.working import eraser
 
 _OUTPUT = click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Zip file to write; it must not exist."
@@ -35,7 +35,7 @@ def erase_owner(options: SharedOptions, owner_id: str, yes: bool) -> None:
 
     async def write(database: SqliteDatabase) -> Receipt:
         found = await database.system_read(store.owner_of_public_id, owner_id)
-        return await eraser(settings, database, SystemClock()).erase_owner(found.id, OPERATOR)
+        return await Eraser.of(settings, database, SystemClock()).erase_owner(found.id, OPERATOR)
 
     _show(with_database(settings, write))
 
@@ -52,7 +52,7 @@ def erase_user(options: SharedOptions, owner_id: str, user_id: str, yes: bool) -
 
     async def write(database: SqliteDatabase) -> Receipt:
         key = (await _owner(database, owner_id)).id
-        return await eraser(settings, database, SystemClock()).erase_user(key, user_id, OPERATOR)
+        return await Eraser.of(settings, database, SystemClock()).erase_user(key, user_id, OPERATOR)
 
     _show(with_database(settings, write))
 
