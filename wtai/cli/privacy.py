@@ -95,7 +95,7 @@ def _export(options: SharedOptions, owner_id: str, user_id: str | None, output: 
         done = with_database(settings, lambda database: write(database, target))
         if output is None:
             with target.open("rb") as packed:
-                shutil.copyfileobj(packed, click.get_binary_stream("stdout"))
+                shutil.copyfileobj(packed, sys.stdout.buffer)
     click.echo(f"{sum(done.rows.values())} rows of {len(done.rows)} tables, {done.files} files", err=True)
 
 
