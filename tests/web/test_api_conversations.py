@@ -126,7 +126,7 @@ async def test_a_template_takes_the_place_of_a_message_that_waits_for_a_person(a
     conversation = await api.conversation(ANA)
     sent = await api.agent.post(f"/conversations/{conversation}/messages", {"body": "oi"})
     [message] = sent.body["items"]
-    await api.world.until(lambda: [row["status"] for row in api.world.outbound()] == ["delivered"])
+    await api.world.until(lambda: [row["status"] for row in api.world.outbound()] == ["delivered"] * 2)
     with closing(connect(api.world.data_dir / "wtai.db")) as connection:
         connection.execute(
             "UPDATE messages SET status = 'queued', parked = 'window' WHERE public_id = :id", {"id": message["id"]}

@@ -16,7 +16,7 @@ _NEWEST_FIRST: Final = """
 m.owner_id = :owner AND (m.observed_at < :before_at OR (m.observed_at = :before_at AND m.id < :before_id))
 ORDER BY m.observed_at DESC, m.id DESC LIMIT :limit
 """
-_OF_ANYBODY: Final = f"{_FACT} WHERE {_NEWEST_FIRST}"
+_OF_ANYBODY: Final = f"{_FACT} WHERE m.id > 0 AND {_NEWEST_FIRST}"  # the condition of the index for it
 _OF_PERSON: Final = f"{_FACT} WHERE m.user_id = :user_id AND {_NEWEST_FIRST}"
 _FAR: Final = 1 << 62
 

@@ -51,7 +51,7 @@ _MESSAGES: Final = """
 m.owner_id = :owner AND m.id < :before AND m.direction = coalesce(:direction, m.direction)
 AND m.status = coalesce(:status, m.status) ORDER BY m.id DESC LIMIT :limit
 """
-_MESSAGES_OF_ALL: Final = f"{_MESSAGE} WHERE {_MESSAGES}"
+_MESSAGES_OF_ALL: Final = f"{_MESSAGE} WHERE m.id > 0 AND {_MESSAGES}"  # the condition of the index for it
 _MESSAGES_OF_ONE: Final = f"{_MESSAGE} WHERE m.conversation_id = :id AND {_MESSAGES}"
 
 
