@@ -161,7 +161,7 @@ async def test_messages_are_listed_over_all_conversations_too(api: Api) -> None:
     await api.conversation(ANA, line=api.lines[1])
     sent = await api.agent.post(f"/conversations/{first}/messages", {"text": "Tem sim."})
     assert sent.body["items"][0]["body"] == "Tem sim.", "it may be called text, as others call it"
-    await api.world.at_rest()
+    await api.world.until(lambda: {row["status"] for row in api.world.outbound()} == {"delivered"})
     everything = (await api.agent.get("/messages?limit=200")).body["items"]
     assert [message["id"] for message in everything] == [
         row["public_id"] for row in api.world.rows("SELECT public_id FROM messages WHERE owner_id = 1 ORDER BY id DESC")
