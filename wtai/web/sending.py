@@ -28,8 +28,8 @@ def send_text(tx: OwnerTx, conversation: Conversation, text: str, principal: Pri
     if conversation.state not in OPEN:
         raise InvalidTransition(f"the conversation is {conversation.state}: it takes no messages any more")
     if not takes_text(conversation.channel, conversation.last_inbound_at, now):
-        words = "the person's last message is more than 24 hours old: send a template (`template` instead of `text`)"
-        raise Problem(WINDOW_CLOSED, words, [Fault("/text", words)])
+        words = "the person's last message is more than 24 hours old: send a template (`template` instead of `body`)"
+        raise Problem(WINDOW_CLOSED, words, [Fault("/body", words)])
     taken = handoff.reply(tx, conversation, split(text), staff=principal.id, now=now)
     if conversation_row(tx, taken.public_id).assignee is None:
         assign(tx, taken.id, principal.user_id, now=now)
