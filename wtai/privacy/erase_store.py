@@ -118,13 +118,16 @@ def leave_work(tx: OwnerTx, user_id: int, public: str) -> int:
     """Take a member of staff out of what belongs to others: conversations, what they did in them, their notes. Returns the number
     of rows.
     """
-    left = (
-        "UPDATE conversations SET assignee_id = NULL WHERE owner_id = :owner AND assignee_id = :user_id",
-        "UPDATE conversation_notes SET author = 'erased' WHERE owner_id = :owner AND author = :public",
-        "UPDATE conversation_events SET staff = 'erased' WHERE owner_id = :owner AND staff = :public",
-        "UPDATE messages SET staff = 'erased' WHERE owner_id = :owner AND staff = :public",
+    return sum(
+        (
+            tx.run(
+                "UPDATE conversations SET assignee_id = NULL WHERE owner_id = :owner AND assignee_id = :user_id", user_id=user_id
+            ),
+            tx.run("UPDATE conversation_notes SET author = 'erased' WHERE owner_id = :owner AND author = :public", public=public),
+            tx.run("UPDATE conversation_events SET staff = 'erased' WHERE owner_id = :owner AND staff = :public", public=public),
+            tx.run("UPDATE messages SET staff = 'erased' WHERE owner_id = :owner AND staff = :public", public=public),
+        )
     )
-    return sum(tx.run(statement, user_id=user_id, public=public) for statement in left)
 
 
 def delete_rows_of_person(tx: OwnerTx, user_id: int, public: str) -> dict[str, int]:

@@ -16,6 +16,7 @@ from wtai.conversation.views_store import (
     message_rows,
 )
 from wtai.db.tx import OwnerTx
+from wtai.errors import NotFound
 from wtai.web.api.call import Call
 from wtai.web.api.conversations import as_read
 from wtai.web.api.errors import wrong
