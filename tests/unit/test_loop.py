@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from wtai.ai import loop
 from wtai.ai.agent import Agent, Handoff
-from wtai.ai.llm import Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
+from wtai.ai.llm import TOO_LONG, Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.loop import Ending, Limits, Outcome
 from wtai.ai.toolbox import Toolbox
 from wtai.ai.tools.tool import Arguments, Tool, ToolContext, ToolError
@@ -325,7 +325,7 @@ async def test_a_refusal_ends_the_turn_without_another_call(finish: Finish, endi
     assert len(llm.requests) == 1
 
 
-@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", '{"name": "get_balance", "arguments": {}}'])
+@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", '{"agent": "finance"}', '{"name": "get_balance", "arguments": {}}'])
 async def test_a_reply_with_nothing_to_read_is_asked_for_once_more_and_never_delivered(nothing: str) -> None:
     llm = Scripted(says(nothing), says("Pode repetir?"))
     outcome = await turn(llm, tool("get_balance", returning(1)))
@@ -365,6 +365,23 @@ async def test_the_wait_a_server_asks_for_is_kept_up_to_a_cap(monkeypatch: pytes
         started = now()
         await turn(Scripted(LlmUnavailable("busy", code="http_429", retry_after_ms=wanted_ms), says("ok")))
         assert least <= now() - started < most
+
+
+async def test_a_history_that_is_too_long_is_cut_until_the_model_takes_it_and_stays_cut() -> None:
+    too_long = LlmRefused("too long", code=TOO_LONG)
+    llm = Scripted(too_long, too_long, calls(("c1", "look", "{}")), says("ok"))
+    history = [message for number in range(16) for message in (User(f"q{number}"), Assistant(f"a{number}"))]
+    outcome = await turn(llm, tool("look", returning("1")), history=history)
+    assert outcome.text == "ok"
+    told = [[message for message in request.messages if message in history] for request in llm.requests]
+    assert told == [history, history[-8:], history[-2:], history[-2:]]
+
+
+async def test_what_is_too_long_without_any_history_is_the_callers_to_decide() -> None:
+    llm = Scripted(LlmRefused("too long", code=TOO_LONG))
+    with pytest.raises(LlmRefused):
+        await turn(llm, history=[User("q"), Assistant("a")])
+    assert len(llm.requests) == 2
 
 
 async def test_a_refused_call_is_not_repeated() -> None:
