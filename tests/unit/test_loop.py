@@ -14,7 +14,7 @@ from wtai.ai import loop
 from wtai.ai.agent import Agent, Handoff
 from wtai.ai.llm import TOO_LONG, Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.loop import Ending, Limits, Outcome
-from wtai.ai.toolbox import Toolbox
+from wtai.ai.toolbox import Toolbox, failed
 from wtai.ai.tools.tool import Arguments, Tool, ToolContext, ToolError
 from wtai.errors import LlmRefused, LlmUnavailable
 
@@ -281,6 +281,16 @@ async def test_the_last_permitted_call_asks_for_text_and_its_tools_do_not_run() 
     assert [request.may_call_tools for request in llm.requests] == [True, True, False]
     assert len(booked.got) == 2
     assert all(request.tools == llm.requests[0].tools for request in llm.requests)
+
+
+async def test_calls_beyond_the_limit_of_a_turn_are_answered_and_not_run() -> None:
+    booked = Booked()
+    many = [(f"c{number}", "add_expense", f'{{"amount": {number}, "category": "x"}}') for number in range(1, 5)]
+    llm = Scripted(calls(*many[:2]), calls(*many[2:]), says("ok"))
+    outcome = await turn(llm, booked.tool, limits=Limits(max_calls=3))
+    assert [arguments.amount for _, arguments in booked.got] == [1, 2, 3]
+    assert results(llm)[-1] == failed(ToolCall(*many[3]), loop.TOO_MANY).result
+    assert outcome.text == "ok"
 
 
 async def test_the_same_failing_call_ends_the_turn_before_its_limit() -> None:

@@ -27,6 +27,7 @@ UNKEPT = (
     "(Automatic note, not from the user: your last reply says {claim!r}, and no tool did that in this turn. It was not sent. "
     "Do it with a tool, look it up with a tool, or tell the user plainly that it is not done.)"
 )
+TOO_MANY = "Not run: too many calls in one turn. Tell the user what was done, and that the rest is left."
 CUT_SHORT = "Your reply was cut off at the length limit, so none of its calls was run. Call again, with shorter arguments."
 
 
@@ -51,9 +52,12 @@ _STOPPED = {Finish.REFUSAL: Ending.REFUSAL, Finish.CONTENT_FILTER: Ending.CONTEN
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one turn may cost. ``max_turns`` counts model calls; an unavailable model is asked ``llm_retries`` times more."""
+    """What one turn may cost. ``max_turns`` counts model calls, ``max_calls`` those of tools; an unavailable model is asked
+    ``llm_retries`` times more.
+    """
 
     max_turns: int = 8
+    max_calls: int = 50
     max_tool_failures: int = 3
     max_handoffs: int = 3
     max_tool_output_chars: int = 4000
@@ -207,6 +211,8 @@ async def _use_tools(turn: _Turn, reply: Reply, agents: Mapping[str, Agent], too
         done = {call.id: failed(call, CUT_SHORT) for call in calls}
     else:
         done = _hand_over(turn, [call for call in calls if agent.handoff(call.name)], agents, limits)
+        room = max(0, limits.max_calls - len(turn.calls))
+        done = {call.id: failed(call, TOO_MANY) for call in calls[room:]} | done
         running = (toolbox.use(agent, call, turn.bounds) for call in calls if call.id not in done)
         done |= {call.id: call for call in await asyncio.gather(*running)}
     in_order = [done[call.id] for call in calls]
