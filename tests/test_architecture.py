@@ -56,6 +56,7 @@ CATCHES_EVERYTHING = {
     "wtai/jobs/worker.py": "a handler's unexpected error is a failed attempt",
     "wtai/web/server.py": "an unexpected error of a request is a 500",
     "wtai/web/api/build.py": "the same, in the API's words",
+    "wtai/web/console/dispatch.py": "the same, as a page",
     "wtai/cli/main.py": "the end of the process",
     "wtai/db/sqlite.py": "hands the error of one unit of work to its own caller",
 }

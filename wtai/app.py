@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -91,8 +91,10 @@ async def running(
         yield Running(_local_url(listener) if listener else None, database)
 
 
-def _application(settings: Settings, database: Database, accounts: Accounts, clock: Clock, public_url: str) -> web.Application:
-    """The HTTP side: webhooks and health at once, the management API once somebody asks for it."""
+def _application(
+    settings: Settings, database: SqliteDatabase, accounts: Accounts, clock: Clock, public_url: str
+) -> web.Application:
+    """The HTTP side: webhooks and health at once, the management API and the console once somebody asks for them."""
     webhooks = Webhooks(
         database,
         accounts,
@@ -104,14 +106,33 @@ def _application(settings: Settings, database: Database, accounts: Accounts, clo
         max_fields=settings.limits.webhook_fields,
     )
 
+    stopping = asyncio.Event()
+
     def management() -> list[web.RouteDef]:
         # Here and not at the top: its models take a tenth of the start, and many a program is never asked.
         from wtai.web.api import build
 
         return build.routes(settings, database, clock)
 
+    def console() -> list[web.RouteDef]:
+        from wtai.web.console import build
+
+        return build.routes(settings, database, clock, public_url=public_url, stopping=stopping)
+
     routes = [*webhooks.routes(), *Health(database, clock).routes()]
-    return application(routes, late={"/api": management}, max_body_bytes=settings.limits.webhook_body_bytes)
+    late = {"/api": management, "/console": console}
+    app = application(routes, late=late, max_body_bytes=settings.limits.webhook_body_bytes)
+    app.on_shutdown.append(_set(stopping))
+    return app
+
+
+def _set(event: asyncio.Event) -> Callable[[web.Application], Awaitable[None]]:
+    """Streams would be waited for: they end as soon as the server stops listening."""
+
+    async def set_it(_app: web.Application) -> None:
+        event.set()
+
+    return set_it
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -1,0 +1,94 @@
+"""The console in a real Chromium, over the real program, with staff who log in through the form."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page
+
+from tests.browser.conftest import Complaints
+from tests.web.api_client import PASSWORD
+from tests.web.console_client import ADMIN, Staff
+
+SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+
+
+@dataclass
+class Desk:
+    """Opens pages of the console; what they complain of is heard by ``complaints``."""
+
+    staff: Staff
+    browser: Browser
+    complaints: Complaints
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return str(self.staff.program.url)
+
+    async def log_in(
+        self,
+        email: str = ADMIN,
+        *,
+        path: str = "/console",
+        locale: str = "pt-BR",
+        width: int = 1440,
+        height: int = 900,
+        dark: bool = False,
+    ) -> Page:
+        """A browser of its own, in which this person is at ``path``."""
+        context = await self.browser.new_context(
+            locale=locale,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        self.contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(8_000)
+        self.complaints.listen(page, self.url)
+        await page.goto(f"{self.url}/console/login?next={path}")
+        await page.fill("input[name=email]", email)
+        await page.fill("input[name=password]", PASSWORD)
+        await page.click("main button.wide")
+        await page.wait_for_url(f"{self.url}{path}")
+        return page
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe finds wrong with a page, one line for each element."""
+    found = await Axe().run(page)
+    return [
+        f"{rule['id']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+async def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the page under ``build/screenshots``."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=SHOTS / f"{name}.png")
+
+
+@asynccontextmanager
+async def seated(staff: Staff, browser: Browser, complaints: Complaints) -> AsyncIterator[Desk]:
+    """A desk whose browsers are closed at the end."""
+    desk = Desk(staff, browser, complaints)
+    try:
+        yield desk
+    finally:
+        for context in desk.contexts:
+            await context.close()
+
+
+SPILLING: str = """
+[...document.querySelectorAll('body, body *')]
+    .filter((node) => node.checkVisibility() && !node.closest('.scroll, .hidden, .skip')
+        && getComputedStyle(node).position !== 'absolute')
+    .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
+    .map((node) => `${node.tagName}#${node.id}.${node.className}`)
+"""
+"""What reaches beyond the screen, but for tables that scroll on their own."""

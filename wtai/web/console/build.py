@@ -1,0 +1,40 @@
+"""The console, built from the settings: all its routes."""
+
+import asyncio
+
+from aiohttp import web
+
+from wtai.clock import Clock
+from wtai.db.tx import Database
+from wtai.egress import Egress
+from wtai.identity.from_settings import preferences, sealer
+from wtai.identity.passwords import Passwords
+from wtai.identity.sessions import Sessions
+from wtai.settings import Settings
+from wtai.web.console import assets
+from wtai.web.console.dispatch import Console
+from wtai.web.console.live import Live
+from wtai.web.console.login import Login
+from wtai.web.console.page import Means
+from wtai.web.console.pages import PAGES
+
+
+def routes(
+    settings: Settings, database: Database, clock: Clock, *, public_url: str, stopping: asyncio.Event
+) -> list[web.RouteDef]:
+    """All paths below ``/console``. Streams end once ``stopping`` is set."""
+    seal = sealer(settings)
+    means = Means(
+        settings=settings,
+        database=database,
+        sealer=seal,
+        sessions=Sessions.of(settings.security, database, seal, clock),
+        passwords=Passwords.of(settings.security),
+        egress=Egress(settings.egress.allowed_private_hosts),
+        base=preferences(settings),
+        live=Live(database, stopping),
+        public_url=public_url,
+    )
+    console = Console(means, clock, trusted_proxies=settings.server.trusted_proxies)
+    opened = [web.get(f"{assets.PREFIX}/{{digest}}/{{file:.+}}", assets.serve), *Login(console).routes()]
+    return console.routes(PAGES, opened)

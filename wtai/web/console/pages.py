@@ -1,0 +1,12 @@
+"""Every page of the console that asks who is there."""
+
+from typing import Final
+
+from wtai.web.console import conversation, inbox, stream
+from wtai.web.console.page import Page
+
+PAGES: Final[tuple[Page, ...]] = (
+    *inbox.PAGES,
+    *conversation.PAGES,
+    *stream.PAGES,
+)
