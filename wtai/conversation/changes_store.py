@@ -1,4 +1,7 @@
-"""SQL of what moved: triggers write down each change of a conversation, live pages read on from the last one they know."""
+"""SQL of what moved: triggers write down each change of a conversation, live pages read on from the last one they know.
+
+What is no change of a row that a trigger sees is written down by :func:`note_change`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,14 +49,11 @@ def changes_after(tx: OwnerTx, after: int) -> Changes:
     return Changes(newest, tuple(row["public_id"] for row in rows), gap=False)
 
 
-def note_change(tx: OwnerTx, public: str, *, now: int) -> None:
-    """Something moved in a conversation (by public id) that no row tells, such as who looks at it."""
+def note_change(tx: OwnerTx, conversation_id: int, *, now: int) -> None:
+    """Something about a conversation moved that pages show."""
     tx.run(
-        """
-        INSERT INTO changes (owner_id, conversation_id, created_at)
-        SELECT owner_id, id, :now FROM conversations WHERE owner_id = :owner AND public_id = :public
-        """,
-        public=public,
+        "INSERT INTO changes (owner_id, conversation_id, created_at) VALUES (:owner, :conversation_id, :now)",
+        conversation_id=conversation_id,
         now=now,
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from wtai.conversation import changes_store, drafts_store, handoff, lifecycle
+from wtai.conversation import drafts_store, handoff, lifecycle
+from wtai.conversation.changes_store import note_change
 from wtai.conversation.model import Conversation
 from wtai.conversation.views_store import add_note, assign, conversation_row
 from wtai.db.tx import OwnerTx
@@ -123,7 +124,7 @@ async def _seen(visit: Visit, *, writes: bool) -> None:
     """Tell the pages of colleagues, where it is news to them."""
     public, name = visit.ids["conversation"], visit.user.name or visit.user.email or ""
     if visit.means.presence.beat(visit.owner.id, public, visit.user.public_id, name, writes=writes, now=visit.now):
-        await visit.write(changes_store.note_change, public, now=visit.now)
+        await visit.write(lambda tx: note_change(tx, conversation_row(tx, public).id, now=visit.now))
 
 
 async def _done(visit: Visit, action: str, work: Work, *, version: int | None = None) -> web.StreamResponse:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from wtai.ai.memory.conversations import Summaries, summary_of
 from wtai.conversation import drafts_store, thread_store
+from wtai.conversation.labels_store import Label, label_ids_of, label_rows
 from wtai.conversation.lifecycle import OPEN
 from wtai.conversation.model import Conversation, State
 from wtai.conversation.outbox import window_closes_at
@@ -59,6 +60,8 @@ class Opened:
     waiting: Sequence[Line]
     summaries: Summaries
     earlier: Sequence[ConversationRow]
+    labels: Sequence[Label]
+    other_labels: Sequence[Label]
     zone: ZoneInfo
     newest: str
 
@@ -131,6 +134,7 @@ def _opened(tx: OwnerTx, public: str, conversation: Conversation, user: User, ba
     mode = Mode.TEXT if takes_text(conversation.channel, last, now) else Mode.TEMPLATE
     if conversation.opted_out or instead is not None:
         mode = Mode.NOTHING
+    every_label, labelled = label_rows(tx), set(label_ids_of(tx, conversation.id))
     return Opened(
         row=row,
         conversation=conversation,
@@ -150,6 +154,8 @@ def _opened(tx: OwnerTx, public: str, conversation: Conversation, user: User, ba
             for other in conversation_rows(tx, user_id=conversation.user_id, limit=_EARLIER + 1)
             if other.public_id != public
         ][:_EARLIER],
+        labels=[label for label in every_label if label.id in labelled],
+        other_labels=[label for label in every_label if label.id not in labelled],
         zone=ZoneInfo(preferences(tx, base).time_zone),
         newest=newest,
     )
