@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai.ai import memory_views_store
 from wtai.conversation import views_store
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import connect
 
 
@@ -22,7 +22,7 @@ from wtai.db.sqlite import connect
     ],
 )
 def test_a_list_is_found_by_its_own_index(data_dir: Path, statement: str, index: str) -> None:
-    migrate(data_dir / "wtai.db")
+    new_database(data_dir / "wtai.db")
     with closing(connect(data_dir / "wtai.db")) as connection:
         parameters = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
         plan = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()]

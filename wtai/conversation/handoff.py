@@ -37,6 +37,7 @@ def request(
         own = texts(owner(tx).locale)
         text = (chosen.handoff_text or own.handoff) if chosen.is_open(now) else (chosen.away_text or own.away)
     moved = _step_in(tx, conversation, actor=actor, reason=reason, now=now)
+    store.start_waiting(tx, moved.id, now=now)
     outbox.put(tx, moved, [text], author="system", ai_result_id=ai_result_id, now=now)
     return moved
 

@@ -58,12 +58,12 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, digests: Dige
         _owe_media(tx, conversation.id, message_id, inbound, now)
     if optout.heeded(tx, inbound, conversation, now=now):
         _owe_nothing(tx, conversation, message_id, chosen, now)
-        store.note_inbound(tx, conversation.id, inbound.reply_to, quiet_until=now, now=now)
+        store.note_inbound(tx, conversation.id, message_id, inbound.reply_to, quiet_until=now, now=now)
     else:
         quiet_ms = quiet_after(inbound, chosen.burst_quiet_ms)
         if conversation.state is State.WAITING_USER:
             lifecycle.move(tx, conversation, State.PROGRESS, actor="user", reason="message", now=now)
-        store.note_inbound(tx, conversation.id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
+        store.note_inbound(tx, conversation.id, message_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
         if conversation.state is not State.HANDOFF:
             owe_turn(tx, conversation, quiet_ms=quiet_ms, now=now)
     events.message_received(tx, message_id, now=now)

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from wtai.web.console import conversation, inbox, stream
+from wtai.web.console import conversation, inbox, inbox_labels, stream
 from wtai.web.console.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
+    *inbox_labels.PAGES,
     *conversation.PAGES,
     *stream.PAGES,
 )
