@@ -27,6 +27,7 @@ from wtai.channels.accounts import connect as connect_account
 from wtai.clock import SystemClock
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
+from wtai.identity.audit_store import OPERATOR
 from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
 from wtai.secrets import create_key_file
@@ -203,7 +204,7 @@ class World:
             for number in range(1, owners + 1):
                 await self._connect_owner(database, settings, number)
                 for name in off:
-                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), now=0)
+                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), actor=OPERATOR, now=0)
         finally:
             await database.close()
 
