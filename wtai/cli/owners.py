@@ -22,6 +22,7 @@ from wtai.identity.from_settings import sealer
 from wtai.identity.model import Owner
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.registration import Admin, let_owner, register
+from wtai.web.webhooks import inbound_address
 
 _ADDRESS = re.compile(r"whatsapp:\+?[A-Za-z0-9.]{3,130}|\+[0-9]{5,15}")
 
@@ -169,8 +170,7 @@ def connect(
     base = settings.server.public_url or "https://YOUR-HOST"
     click.echo(f"connected {', '.join(addresses)}", err=True)
     click.echo("In Twilio, set the number's webhook for incoming messages to (POST):", err=True)
-    # The fragment makes Twilio try again: without it one lost connection loses the message (connection overrides).
-    click.echo(f"{base}/webhooks/twilio/inbound#rc=3&rp=all&ct=3000&rt=4500")
+    click.echo(inbound_address(base))
 
 
 def _let(options: SharedOptions, owner_id: str, status: Literal["active", "disabled"]) -> None:

@@ -35,14 +35,14 @@ async def list_jobs(call: Call[None, Paging]) -> Page[JobView]:
 
 async def read_job(call: Call[None, None]) -> JobView:
     """One of them."""
-    return _shown(await call.read(dead_job, _key(call.ids["job"])))
+    return _shown(await call.read(dead_job, key_of_job(call.ids["job"])))
 
 
 async def retry(call: Call[None, None]) -> JobView:
     """With all its tries."""
 
     def work(tx: SystemTx) -> JobView:
-        job = dead_job(tx.for_owner(call.owner_id), _key(call.ids["job"]))
+        job = dead_job(tx.for_owner(call.owner_id), key_of_job(call.ids["job"]))
         retry_dead(tx, job.id, now=call.now)
         return _shown(job)
 
@@ -53,21 +53,27 @@ async def discard(call: Call[None, None]) -> None:
     """What it was for is not done."""
 
     def work(tx: SystemTx) -> None:
-        discard_dead(tx, dead_job(tx.for_owner(call.owner_id), _key(call.ids["job"])).id)
+        discard_dead(tx, dead_job(tx.for_owner(call.owner_id), key_of_job(call.ids["job"])).id)
 
     await call.commit_across(work)
 
 
-def _key(public: str) -> int:
+def key_of_job(public: str) -> int:
+    """The key of the job that is called this. NotFound if no job ever is."""
     match = _ID.fullmatch(public)
     if match is None:
         raise NotFound(f"no dead job {public}")
     return int(match[1])
 
 
+def public_id_of_job(job: DeadJob) -> str:
+    """What a job is called outside."""
+    return f"job_{job.id}"
+
+
 def _shown(job: DeadJob) -> JobView:
     return JobView(
-        id=f"job_{job.id}",
+        id=public_id_of_job(job),
         kind=job.kind,
         failures=job.failures,
         rescues=job.rescues,

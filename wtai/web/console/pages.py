@@ -4,9 +4,11 @@ from typing import Final
 
 from wtai.web.console import conversation, inbox, stream
 from wtai.web.console.page import Page
+from wtai.web.console.settings.pages import PAGES as SETTINGS
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
     *conversation.PAGES,
     *stream.PAGES,
+    *SETTINGS,
 )
