@@ -11,7 +11,6 @@ from wtai.identity.from_settings import preferences, sealer
 from wtai.identity.passwords import Passwords
 from wtai.identity.sessions import Sessions
 from wtai.privacy.eraser import Eraser
-from wtai.privacy.tombstones import AddressDigests
 from wtai.settings import Settings
 from wtai.web.console import assets
 from wtai.web.console.dispatch import Console
@@ -35,7 +34,7 @@ def routes(
         egress=Egress(settings.egress.allowed_private_hosts),
         base=preferences(settings),
         live=Live(database, stopping),
-        eraser=Eraser(database, AddressDigests(seal), clock, media=settings.media.directory, backups=settings.backup.directory),
+        eraser=Eraser.of(settings, database, clock),
         clock=clock,
         public_url=public_url,
     )

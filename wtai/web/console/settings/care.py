@@ -56,7 +56,7 @@ async def erase(visit: Visit) -> web.StreamResponse:
         name, copies = await visit.read(who)
         if given.get("sure", "").strip() != name.strip():
             raise Refused("sure", visit.text("This is not what stands above. Nothing was erased."))
-        receipt = await visit.means.eraser.erase_user(visit.owner.id, public, visit.actor)
+        receipt = await visit.means.eraser.erase_user(visit.owner.id, public, visit.actor, rewrite="by the job")
         return show(visit, "erased.html", PEOPLE, receipt=receipt, copies=copies)
 
     return await sent(visit, work, lambda form: page_of(visit, form))

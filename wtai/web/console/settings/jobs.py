@@ -4,14 +4,16 @@ from typing import Final
 
 from aiohttp import web
 
-from wtai.db.tx import SystemTx
+from wtai.db.tx import OwnerTx, SystemTx
+from wtai.errors import NotFound
 from wtai.identity.audit_store import audit
-from wtai.jobs.store import discard_dead, retry_dead
-from wtai.jobs.views_store import dead_job, dead_jobs
-from wtai.web.api.jobs import key_of_job, public_id_of_job
+from wtai.jobs.store import JobRow, discard_dead, retry_dead
+from wtai.jobs.views_store import job_rows
+from wtai.web.api.jobs import dead_job, public_id_of_job
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.settings.forms import key_of
 from wtai.web.console.settings.frame import PLACE, over, show
+from wtai.web.problems import Problem
 
 _PATH: Final = f"{PLACE}/jobs"
 _SHOWN: Final = 50
@@ -19,7 +21,8 @@ _SHOWN: Final = 50
 
 async def jobs(visit: Visit) -> web.StreamResponse:
     """The oldest first."""
-    rows = await visit.read(dead_jobs, after=key_of(visit.request.query.get("after")) or 0, limit=_SHOWN + 1)
+    after = key_of(visit.request.query.get("after")) or 0
+    rows = await visit.read(job_rows, state="dead", after=after, limit=_SHOWN + 1)
     return show(
         visit,
         "jobs.html",
@@ -34,7 +37,7 @@ async def retry(visit: Visit) -> web.StreamResponse:
 
     def work(tx: SystemTx) -> None:
         bound = tx.for_owner(visit.owner.id)
-        job = dead_job(bound, key_of_job(visit.ids["job"]))
+        job = _dead(bound, visit.ids["job"])
         retry_dead(tx, job.id, now=visit.now)
         audit(bound, visit.actor, "jobs.retry", public_id_of_job(job), now=visit.now)
 
@@ -47,12 +50,20 @@ async def discard(visit: Visit) -> web.StreamResponse:
 
     def work(tx: SystemTx) -> None:
         bound = tx.for_owner(visit.owner.id)
-        job = dead_job(bound, key_of_job(visit.ids["job"]))
+        job = _dead(bound, visit.ids["job"])
         discard_dead(tx, job.id)
         audit(bound, visit.actor, "jobs.delete", public_id_of_job(job), now=visit.now)
 
     await visit.means.database.system_write(work)
     return over(visit, _PATH, "discarded")
+
+
+def _dead(tx: OwnerTx, public: str) -> JobRow:
+    """NotFound unless it is dead: whoever was faster has taken it off the page."""
+    try:
+        return dead_job(tx, public)
+    except Problem as exc:
+        raise NotFound(f"no dead job {public}") from exc
 
 
 PAGES = (

@@ -4,10 +4,8 @@ from typing import Final
 
 from aiohttp import web
 
-from wtai.ai.memory import facts
-from wtai.ai.memory.model import Fact
 from wtai.ai.memory.writing import forget, forget_everything
-from wtai.ai.memory_views_store import fact_rows
+from wtai.ai.memory_views_store import FactRow, fact_row, fact_rows
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
 from wtai.identity.model import User
@@ -28,15 +26,21 @@ async def memories(visit: Visit) -> web.StreamResponse:
     at, key = key_of(given[0]), key_of(given[2])
     before = None if at is None or key is None else (at, key)
 
-    def work(tx: OwnerTx) -> tuple[User, list[str], list[Fact]]:
+    def work(tx: OwnerTx) -> tuple[User, list[str], list[FactRow]]:
         user = customer(tx, visit.ids["user"])
         return user, addresses_of(tx, user), fact_rows(tx, user.id, before=before, limit=_SHOWN + 1)
 
     user, addresses, rows = await visit.read(work)
     last = rows[_SHOWN - 1] if len(rows) > _SHOWN else None
-    following = f"{last.observed_at}.{last.id}" if last is not None else None
+    following = f"{last.fact.observed_at}.{last.fact.id}" if last is not None else None
     return show(
-        visit, "memories.html", PEOPLE, person=user, label=label(user, addresses), facts=rows[:_SHOWN], following=following
+        visit,
+        "memories.html",
+        PEOPLE,
+        person=user,
+        label=label(user, addresses),
+        facts=[row.fact for row in rows[:_SHOWN]],
+        following=following,
     )
 
 
@@ -46,10 +50,10 @@ async def forget_one(visit: Visit) -> web.StreamResponse:
 
     def work(tx: OwnerTx) -> None:
         user = customer(tx, visit.ids["user"])
-        fact = facts.by_public_id(tx, user.id, public)
-        if fact is None:
-            raise NotFound(f"no memory {public}")
-        forget(tx, user.id, fact)
+        row = fact_row(tx, public)
+        if row.user_id != user.id:
+            raise NotFound(f"no memory {public} of this person")
+        forget(tx, user.id, row.fact)
 
     await visit.audited("memories.delete", public, work)
     return over(visit, f"{PEOPLE}/{visit.ids['user']}/memories", "forgotten")

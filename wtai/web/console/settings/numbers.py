@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from wtai.channels import accounts
-from wtai.channels.views_store import account_row, account_rows, remove_address
+from wtai.channels.views_store import account_row, account_rows, remove_account, remove_address
 from wtai.db.tx import OwnerTx
 from wtai.web.api.accounts import NewAccount, NewNumber, TokensGiven, connect_account, connect_number, tokens_of
 from wtai.web.console.page import Page, Visit
@@ -59,6 +59,13 @@ async def rotate(visit: Visit) -> web.StreamResponse:
     return await sent(visit, work, lambda form: _one(visit, form), hidden=_TOKENS)
 
 
+async def disconnect(visit: Visit) -> web.StreamResponse:
+    """With its tokens and numbers: what is written to them is refused from then on."""
+    sid = visit.ids["account"]
+    await visit.audited("channel_accounts.delete", sid, lambda tx: remove_account(tx, sid))
+    return over(visit, _PATH, "disconnected")
+
+
 async def add_number(visit: Visit) -> web.StreamResponse:
     """Once the plan has room."""
 
@@ -101,6 +108,7 @@ PAGES = (
     Page("GET", _PATH, numbers, "channel_accounts.read"),
     Page("POST", _PATH, connect, "channel_accounts.create"),
     Page("GET", _ONE, account, "channel_accounts.read"),
+    Page("POST", f"{_ONE}/delete", disconnect, "channel_accounts.delete"),
     Page("POST", f"{_ONE}/tokens", rotate, "channel_accounts.update"),
     Page("POST", f"{_ONE}/numbers", add_number, "channel_accounts.update"),
     Page("POST", f"{_ONE}/numbers/delete", drop_number, "channel_accounts.delete"),

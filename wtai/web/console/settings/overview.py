@@ -8,7 +8,7 @@ from wtai.channels.views_store import count_addresses
 from wtai.db.tx import OwnerTx
 from wtai.hooks import deliveries_store, endpoints_store
 from wtai.hooks.model import Status
-from wtai.jobs.views_store import dead_jobs
+from wtai.jobs.views_store import job_rows
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.settings.frame import PLACE, show
 
@@ -34,7 +34,7 @@ async def overview(visit: Visit) -> web.StreamResponse:
 def _state(tx: OwnerTx) -> State:
     dead = deliveries_store.deliveries(tx, status=Status.DEAD, limit=_COUNTED)
     shut = [endpoint for endpoint in endpoints_store.endpoints(tx) if endpoint.disabled_reason == endpoints_store.GONE]
-    return State(count_addresses(tx), len(dead_jobs(tx, limit=_COUNTED)), len(dead), len(shut))
+    return State(count_addresses(tx), len(job_rows(tx, state="dead", limit=_COUNTED)), len(dead), len(shut))
 
 
 PAGES = (Page("GET", PLACE, overview, "me.read"),)
