@@ -161,6 +161,7 @@ async def test_staff_is_erased_with_log_ins_tokens_and_name_in_the_work_of_other
         assert content(place, "Davizanzibar") == {}
         assert not any(davi.public_id in str(row) for row in place.rows("SELECT * FROM audit_log"))
         assert {row["author"] for row in place.rows("SELECT author FROM conversation_notes WHERE owner_id = 1")} <= {"erased"}
+        assert place.rows("SELECT actor FROM feature_versions WHERE owner_id = 1") == [{"actor": "erased"}]
         assert content(place, ANA)["messages"]
         assert receipt.removed["sessions"] == receipt.removed["api_tokens"] == receipt.removed["idempotency_keys"] == 1
     assert place.bytes_of("Davizanzibar") == []

@@ -135,7 +135,7 @@ async def reset(visit: Visit) -> web.StreamResponse:
 def put(tx: OwnerTx, visit: Visit, wanted: Feature, version: int | None) -> None:
     """Set a feature that was at ``version``, 0 where nothing was set. StaleVersion; Refused if the plan does not have it."""
     if wanted.enabled and not allowed_features(limits_of(tx), [wanted.name]):
-        raise Refused("enabled", visit.text("Your plan does not have this specialist."))
+        raise Refused("", visit.text("Your plan does not have this specialist."))
     if version == 0 and any(row.name == wanted.name for row in feature_rows(tx)):
         raise StaleVersion(f"something is set of {wanted.name} by now")
     put_feature(tx, wanted, version=version or None, actor=visit.actor, now=visit.now)

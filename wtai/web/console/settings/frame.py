@@ -32,8 +32,7 @@ class Group:
 def groups(visit: Visit) -> list[Group]:
     """The pages of the settings that the visitor's role has, in the order in which they are shown."""
     everything = [
-        (visit.text("You"), _you(visit)),
-        (visit.text("People"), _people(visit)),
+        (visit.text("Day to day"), _daily(visit)),
         (visit.text("Artificial intelligence"), _intelligence(visit)),
         (visit.text("Conversations"), _conversations(visit)),
         (visit.text("Connections"), _connections(visit)),
@@ -77,14 +76,17 @@ def _done(visit: Visit) -> dict[str, str]:
     }
 
 
-def _you(visit: Visit) -> list[tuple[Entry, str]]:
-    about = visit.text("Password and open sessions")
-    return [(Entry(f"{PLACE}/account", "user", visit.text("My account"), about), "me.read")]
-
-
-def _people(visit: Visit) -> list[tuple[Entry, str]]:
-    about = visit.text("Who writes to you: memories, export, erasure")
-    return [(Entry(PEOPLE, "contact", visit.text("People"), about), "end_users.read")]
+def _daily(visit: Visit) -> list[tuple[Entry, str]]:
+    account = visit.text("Password and open sessions")
+    people = visit.text("Who writes to you: memories, export, erasure")
+    canned = visit.text("Answers your team gives often")
+    templates = visit.text("What may be sent once the 24 hours are over")
+    return [
+        (Entry(f"{PLACE}/account", "user", visit.text("My account"), account), "me.read"),
+        (Entry(PEOPLE, "contact", visit.text("People"), people), "end_users.read"),
+        (Entry(f"{PLACE}/canned", "spark", visit.text("Canned replies"), canned), "conversations.read"),
+        (Entry(f"{PLACE}/templates", "template", visit.text("Templates"), templates), "templates.read"),
+    ]
 
 
 def _intelligence(visit: Visit) -> list[tuple[Entry, str]]:
@@ -101,15 +103,11 @@ def _conversations(visit: Visit) -> list[tuple[Entry, str]]:
     hours = visit.text("When your team is there")
     pace = visit.text("Pauses, time-outs, when a person is called")
     closing = visit.text("Your own words of goodbye, and how sure to be")
-    templates = visit.text("What may be sent once the 24 hours are over")
-    canned = visit.text("Answers your team gives often")
     return [
         (Entry(f"{PLACE}/texts", "note", visit.text("Texts"), texts), "owners.update"),
         (Entry(f"{PLACE}/hours", "calendar", visit.text("Business hours"), hours), "owners.update"),
         (Entry(f"{PLACE}/pace", "clock", visit.text("Pace and handoff"), pace), "owners.update"),
         (Entry(f"{PLACE}/closing", "door", visit.text("Closing"), closing), "owners.update"),
-        (Entry(f"{PLACE}/templates", "template", visit.text("Templates"), templates), "templates.read"),
-        (Entry(f"{PLACE}/canned", "spark", visit.text("Canned replies"), canned), "conversations.read"),
     ]
 
 

@@ -1,6 +1,7 @@
 """Twilio accounts and their numbers. Tokens go in and never come out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +13,8 @@ from wtai.web.api.accounts import NewAccount, NewNumber, TokensGiven, connect_ac
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.settings.forms import BLANK, Form, lines, read, sent
 from wtai.web.console.settings.frame import PLACE, over, show
+from wtai.web.console.settings.words import Refused
+from wtai.web.problems import Problem
 from wtai.web.webhooks import inbound_address
 
 _PATH: Final = f"{PLACE}/numbers"
@@ -31,7 +34,8 @@ async def connect(visit: Visit) -> web.StreamResponse:
         said = read(NewAccount, given, numbers=lines(given.get("numbers", "")))
 
         def write(tx: OwnerTx) -> None:
-            connect_account(tx, visit.means.sealer, said, now=visit.now)
+            with _pointed(visit):
+                connect_account(tx, visit.means.sealer, said, now=visit.now)
 
         await visit.audited("channel_accounts.create", said.account_sid, write)
         return over(visit, _PATH, "connected")
@@ -73,7 +77,8 @@ async def add_number(visit: Visit) -> web.StreamResponse:
         sid, said = visit.ids["account"], read(NewNumber, given)
 
         def write(tx: OwnerTx) -> None:
-            connect_number(tx, account_row(tx, sid).account_sid, said.number, "/number")
+            with _pointed(visit):
+                connect_number(tx, account_row(tx, sid).account_sid, said.number, "/number")
 
         await visit.audited("channel_accounts.update", sid, write)
         return over(visit, f"{_PATH}/{sid}", "connected")
@@ -90,6 +95,18 @@ async def drop_number(visit: Visit) -> web.StreamResponse:
 
     await visit.audited("channel_accounts.delete", number, write)
     return over(visit, f"{_PATH}/{sid}", "disconnected")
+
+
+@contextmanager
+def _pointed(visit: Visit) -> Iterator[None]:
+    """Says at its field what is connected already."""
+    try:
+        yield
+    except Problem as exc:
+        name = exc.faults[0].pointer.split("/")[1]
+        ours = visit.text("This account is connected already: add numbers to it, or give it other tokens, on its page.")
+        elsewhere = visit.text("This number is connected to somebody else with this account.")
+        raise Refused(name, ours if name == "account_sid" else elsewhere) from exc
 
 
 async def _listed(visit: Visit, form: Form) -> web.Response:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from wtai.web.console.settings.preferences import Choices, choose
 
 _PATH: Final = f"{PLACE}/usage"
 _BUDGETS: Final = ("budget_month_usd", "budget_user_day_usd")
+_SWAPPED: Final = str.maketrans(",.", ".,")
 _COUNTED: Final = 1_000_000
 """Messages beyond this are not counted for a page."""
 
@@ -65,10 +67,28 @@ def dollars(micros: int) -> Decimal:
     return Decimal(micros) / MICROS
 
 
+def number(language: str, value: Decimal | int, places: int = 0) -> str:
+    """A number as the language writes it."""
+    written = f"{value:,.{places}f}"
+    return written if language == "en" else written.translate(_SWAPPED)
+
+
 async def _shown(visit: Visit, form: Form) -> web.Response:
     used = await visit.read(_used, visit.means.base, visit.now)
     start, end = month_of(visit.now)
-    return show(visit, "usage.html", _PATH, status=form.status, form=form, used=used, start=start, end=end, dollars=dollars)
+    return show(
+        visit,
+        "usage.html",
+        _PATH,
+        status=form.status,
+        form=form,
+        used=used,
+        start=start,
+        end=end,
+        counted=_COUNTED,
+        number=partial(number, visit.language),
+        dollars=dollars,
+    )
 
 
 def _used(tx: OwnerTx, base: Preferences, now: int) -> Used:

@@ -35,7 +35,7 @@ class Refusal:
 
 
 class Refused(Problem):
-    """A field does not fit, in words of the visitor's language."""
+    """A field does not fit, in words of the visitor's language; without a name it is the form as a whole."""
 
     def __init__(self, name: str, words: str) -> None:
         super().__init__(INVALID, words, [Fault(name, words)])
@@ -69,8 +69,9 @@ def refusal(visit: Visit, error: Exception) -> Refusal:
             return _of_model(visit, error)
         case WrongFeature(__cause__=ValidationError() as cause):
             return _of_model(visit, cause)
-        case Refused():
-            return Refusal(faults={fault.pointer: fault.detail for fault in error.faults}, status=_UNPROCESSABLE)
+        case Refused(detail=words, faults=[fault]):
+            faults = {fault.pointer: words} if fault.pointer else {}
+            return Refusal("" if faults else words, faults, _UNPROCESSABLE)
         case StaleVersion():
             return Refusal(_stale(visit), status=412)
         case Throttled(retry_after_ms=wait):
