@@ -21,8 +21,9 @@ class Person:
     addresses: tuple[str, ...]
 
 
-def people_who_write(tx: OwnerTx, *, words: str = "", before: int | None = None, without: str, limit: int) -> list[Person]:
-    """Up to ``limit`` people, the newest first, with a key below ``before``, but for the one whose public id is ``without``.
+def people_who_write(tx: OwnerTx, *, words: str = "", before: int | None = None, limit: int) -> list[Person]:
+    """Up to ``limit`` people, the newest first, with a key below ``before``. Without an address it is nobody: what stands for
+    people who were erased.
 
     With ``words``: those whose name holds them, or one of whose addresses holds their digits.
     """
@@ -31,7 +32,8 @@ def people_who_write(tx: OwnerTx, *, words: str = "", before: int | None = None,
         """
         WITH found AS (
             SELECT u.id, u.public_id, u.name, u.created_at FROM users u
-            WHERE u.owner_id = :owner AND u.email IS NULL AND u.id < :before AND u.public_id <> :without
+            WHERE u.owner_id = :owner AND u.email IS NULL AND u.id < :before
+                AND EXISTS (SELECT 1 FROM user_addresses s WHERE s.owner_id = :owner AND s.user_id = u.id)
                 AND (:words = '' OR lower(u.name) LIKE :named ESCAPE '!' OR (:digits <> '' AND EXISTS (
                     SELECT 1 FROM user_addresses a
                     WHERE a.owner_id = :owner AND a.user_id = u.id AND a.address LIKE '%' || :digits || '%'
@@ -47,7 +49,6 @@ def people_who_write(tx: OwnerTx, *, words: str = "", before: int | None = None,
         named=f"%{_plain(words.lower())}%",
         digits=digits if len(digits) >= _FEWEST_DIGITS else "",
         before=_FAR if before is None else before,
-        without=without,
         limit=limit,
     )
     people: dict[int, Person] = {}

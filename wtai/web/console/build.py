@@ -13,6 +13,7 @@ from wtai.identity.sessions import Sessions
 from wtai.privacy.eraser import Eraser
 from wtai.settings import Settings
 from wtai.web.console import assets
+from wtai.web.console.conversation_presence import Presence
 from wtai.web.console.dispatch import Console
 from wtai.web.console.live import Live
 from wtai.web.console.login import Login
@@ -36,6 +37,7 @@ def routes(
         live=Live(database, stopping),
         eraser=Eraser.of(settings, database, clock),
         clock=clock,
+        presence=Presence(),
         public_url=public_url,
     )
     console = Console(means, clock, trusted_proxies=settings.server.trusted_proxies)

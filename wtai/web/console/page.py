@@ -19,6 +19,7 @@ from wtai.identity.sessions import Sessions
 from wtai.privacy.eraser import Eraser
 from wtai.secrets import Sealer
 from wtai.settings import Settings
+from wtai.web.console.conversation_presence import Presence
 from wtai.web.console.language import catalogue
 from wtai.web.console.live import Live
 from wtai.web.console.rendering import render
@@ -45,6 +46,7 @@ class Means:
     live: Live
     eraser: Eraser
     clock: Clock
+    presence: Presence
     public_url: str
 
 

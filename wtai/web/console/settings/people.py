@@ -12,7 +12,6 @@ from wtai.db.tx import OwnerTx
 from wtai.identity.model import User
 from wtai.identity.people_store import Person, people_who_write
 from wtai.identity.users_store import addresses_of, rename_user
-from wtai.privacy.erase_store import nobody
 from wtai.web.api.end_users import EndUserChange, customer
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.settings.forms import BLANK, Form, key_of, read, sent, version_of
@@ -47,7 +46,7 @@ async def people(visit: Visit) -> web.StreamResponse:
     """The newest first, those whose names or numbers hold what was looked for."""
     words = visit.request.query.get("q", "").strip()[:200]
     before = key_of(visit.request.query.get("before"))
-    found = await visit.read(people_who_write, words=words, before=before, without=nobody(visit.owner.id), limit=_SHOWN + 1)
+    found = await visit.read(people_who_write, words=words, before=before, limit=_SHOWN + 1)
     following = found[_SHOWN - 1].id if len(found) > _SHOWN else None
     shown: list[Person] = found[:_SHOWN]
     return show(visit, "people.html", PEOPLE, people=shown, following=following, words=words)
