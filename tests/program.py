@@ -228,6 +228,7 @@ class World:
             "database": {"url": f"sqlite:///{self.data_dir / 'wtai.db'}"},
             "security": {"key_file": str(self.data_dir / "wtai.key")},
             "media": {"directory": str(self.data_dir / "media")},
+            "backup": {"directory": str(self.data_dir / "backups")},
             "twilio": {"base_url": self.twilio.url, "messaging_url": self.twilio.url},
             "openai": {"base_url": f"{self.model.url}/v1"},
         }

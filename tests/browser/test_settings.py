@@ -14,7 +14,8 @@ from tests.web.settings_data import SETTINGS, Everything, fill, pages
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-SHOT = {"/console/settings", "/console/settings/features/{feature}", "/console/settings/hours", "/console/people/{user}"}
+CANNED = "/console/settings/canned"
+SHOT = {CANNED, "/console/settings", "/console/settings/features/{feature}", "/console/settings/hours", "/console/people/{user}"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -34,11 +35,11 @@ async def test_every_page_is_sound_in_the_light_in_the_dark_and_on_a_narrow_scre
 
     async def look(page: Page, name: str) -> list[str]:
         found = []
-        for shown in pages("GET"):
-            await page.goto(f"{desk.url}{everything.path(shown)}")
-            found += [f"{shown.path} {name}: {what}" for what in await violations(page) + await page.evaluate(SPILLING)]
-            if shown.path in SHOT:
-                await shoot(page, f"settings-{shown.path.removeprefix('/console/').replace('/', '-')}-{name}")
+        for path, address in {**{shown.path: everything.path(shown) for shown in pages("GET")}, CANNED: CANNED}.items():
+            await page.goto(f"{desk.url}{address}")
+            found += [f"{path} {name}: {what}" for what in await violations(page) + await page.evaluate(SPILLING)]
+            if path in SHOT:
+                await shoot(page, f"settings-{path.removeprefix('/console/').replace('/', '-')}-{name}")
         return found
 
     in_light, in_dark = await asyncio.gather(look(wide, "light-1440"), look(narrow, "dark-320"))

@@ -44,10 +44,13 @@ def groups(visit: Visit) -> list[Group]:
 
 def show(visit: Visit, template: str, here: str, *, status: int = 200, **context: object) -> web.Response:
     """A page of the settings; ``here`` is the path of its entry in the navigation."""
+    return visit.page(f"settings/{template}", status=status, **around(visit, here, status), **context)
+
+
+def around(visit: Visit, here: str, status: int) -> dict[str, object]:
+    """What ``settings/frame.html`` shows around a page."""
     done = _done(visit).get(visit.request.query.get("done", "")) if status == 200 else None
-    return visit.page(
-        f"settings/{template}", status=status, section="settings", here=here, groups=groups(visit), done=done, **context
-    )
+    return {"section": "settings", "here": here, "groups": groups(visit), "done": done}
 
 
 def over(visit: Visit, path: str, done: str) -> web.Response:
