@@ -16,7 +16,7 @@ from wtai.identity.users_store import staff
 from wtai.web.api.conversations import as_read
 from wtai.web.console.conversation_details import details_of, variables_of
 from wtai.web.console.conversation_forms import ONE
-from wtai.web.console.conversation_words import author, delivery, provider_words
+from wtai.web.console.conversation_words import author, delivery, outcome, provider_words
 from wtai.web.console.page import Page, Visit
 
 
@@ -90,6 +90,7 @@ async def message(visit: Visit) -> web.StreamResponse:
         line=of,
         trace=known.trace,
         judgement=known.judgement,
+        outcome=outcome(visit.text, known.trace.result.outcome) if known.trace else "",
         by=author(visit.text, of.author, known.names.get(of.staff or "", "")) if outbound else "",
         delivery=delivery(visit.text, of) if outbound else None,
         provider_words=provider_words(of),

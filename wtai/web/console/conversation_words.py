@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wtai.ai import store
 from wtai.channels.twilio.errors import Reaction, meaning, reaction
 from wtai.conversation import handoff
 from wtai.conversation.thread_store import Change, Line
@@ -170,3 +171,16 @@ def author(_: Text, line_author: str, by: str) -> str:
     if line_author == "staff":
         return by or _("Team")
     return _("AI") if line_author == "agent" else _("Automatic message")
+
+
+def outcome(_: Text, of: str) -> str:
+    """How a turn of the AI ended; what the model's server said stays as it is."""
+    return {
+        store.ANSWERED: _("Answered"),
+        store.CLOSED: _("Closed the conversation"),
+        store.ASKED: _("Asked whether all is done"),
+        store.HANDED_OVER: _("Called a person"),
+        store.INTERRUPTED: _("Was interrupted, and asked the person to write again"),
+        store.NO_BUDGET: _("No budget was left"),
+        store.NO_QUOTA: _("The plan allowed no more"),
+    }.get(of, of)

@@ -35,7 +35,7 @@
     if (talk && !document.hidden) htmx.ajax("POST", `${talk.dataset.path}/here`, { target: "#talk-here", swap: "innerMorph" });
   }
 
-  const inbound = () => [...talk.querySelectorAll("li.said.user")];
+  const inbound = () => [...talk.querySelectorAll("li.msg.user")];
 
   function follow() {
     if (!talk?.isConnected) return;
@@ -305,7 +305,7 @@
     htmx.registerExtension("unchanged", { // a message that is as it was stays as it is
       htmx_before_morph_node: (_element, { oldNode, newNode }) => !oldNode.dataset?.rev || oldNode.dataset.rev !== newNode.dataset.rev,
     });
-    if (globalThis.keys) for (const [key, action] of Object.entries(act)) keys.on(key, action);
+    for (const [key, action] of Object.entries(act)) keys.on(key, action);
     attach();
     showWindow();
   });
