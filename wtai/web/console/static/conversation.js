@@ -62,8 +62,8 @@
     if (!left?.dataset.closes) return;
     const minutes = Math.floor((Number(left.dataset.closes) - Date.now()) / 60_000);
     if (minutes < 0) return refresh();
-    const text = left.dataset.left.replace("{h}", Math.floor(minutes / 60)).replace("{m}", String(minutes % 60).padStart(2, "0"));
-    const place = left.querySelector("span");
+    const text = `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+    const place = left.querySelector(".left");
     if (place.textContent !== text) place.textContent = text;
     left.classList.toggle("warn", minutes < 120);
   }
