@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 ANA = person(900)
 MARIANA = "Mariana Prado"
+LINES = "#talk-tail li.msg"
 MESSAGES = 20
 LENIENT_MS = 2_000
 """The promise is 500 ms on a machine that does nothing else; a busy one must not fail the test."""
@@ -34,9 +35,11 @@ SEEING: str = """
     window.seenAt = {};
     const rows = document.getElementById("rows");
     const look = () => {
-        for (const name of rows.querySelectorAll(".who b")) window.seenAt[name.textContent] ??= performance.timeOrigin + performance.now();
+        const now = performance.timeOrigin + performance.now();
+        for (const name of rows.querySelectorAll(".who b")) window.seenAt[name.textContent] ??= now;
     };
-    new MutationObserver(() => requestAnimationFrame(look)).observe(rows, {childList: true, subtree: true, characterData: true});
+    const all = {childList: true, subtree: true, characterData: true};
+    new MutationObserver(() => requestAnimationFrame(look)).observe(rows, all);
 """
 """Notes in the page when a name was first on the screen, in ms of the machine's clock."""
 
@@ -81,41 +84,49 @@ def percentile_95(ordered: Sequence[float]) -> float:
 
 
 async def test_a_conversation_from_the_first_word_to_the_last(desk: Desk) -> None:
-    world = desk.staff.world
     page = await desk.log_in(path="/console?tab=all")
     await live(page)
     waits = await arrivals(desk, page)
     print(f"webhook to screen, {MESSAGES} messages: p50 {waits[len(waits) // 2]:.0f} ms, p95 {percentile_95(waits):.0f} ms")
     assert percentile_95(waits) < LENIENT_MS
+    await is_answered_by_the_ai(desk, page)
+    await is_taken_over_while_the_ai_thinks(desk, page)
+    await is_replied_to_once(desk, page)
+    await is_handed_back(desk, page)
+    await is_closed(desk, page)
+    await comes_back_with_the_browsers_button(page)
 
-    # a customer writes, and the AI answers
-    await world.say(ANA, "Oi! Vocês entregam *bolo* aos domingos?", profile_name=MARIANA)
-    row = page.locator("#rows li", has_text=MARIANA)
-    await row.click()
-    talk, lines = page.locator("#talk"), page.locator("#talk-tail li.msg")
+
+async def is_answered_by_the_ai(desk: Desk, page: Page) -> None:
+    await desk.staff.world.say(ANA, "Oi! Vocês entregam *bolo* aos domingos?", profile_name=MARIANA)
+    await page.locator("#rows li", has_text=MARIANA).click()
     await expect(page.locator("#talk-name")).to_have_text(MARIANA)
+    lines = page.locator(LINES)
     await expect(lines).to_have_count(2)
     await expect(lines.nth(0).locator("strong")).to_have_text("bolo")
     await expect(lines.nth(1)).to_contain_text("eco: Oi! Vocês entregam bolo aos domingos?")
     await expect(lines.nth(1).locator(".tick.read")).to_be_visible()
     await shoot(page, "story-1-answered-1440-light-pt-BR")
 
-    # staff take over while the AI is thinking: what it thought is never said
+
+async def is_taken_over_while_the_ai_thinks(desk: Desk, page: Page) -> None:
+    world = desk.staff.world
     world.model.latency_seconds = 2.0
     asked = sum(world.model.counts.values())
     await world.say(ANA, "Quero encomendar para 40 pessoas, dá tempo?", profile_name=MARIANA)
-    await expect(lines).to_have_count(3)
+    await expect(page.locator(LINES)).to_have_count(3)
     await world.until(lambda: sum(world.model.counts.values()) > asked)
     await page.click("#talk-take")
     await expect(page.locator("#talk-take")).to_have_count(0)
     await expect(page.locator("#talk-bar .tag").first).to_contain_text("Ana Chefe")
     await asyncio.sleep(world.model.latency_seconds + 0.5)
     await world.at_rest()
-    assert len(bodies(desk)) == 1
-    await shoot(page, "story-2-taken-1440-light-pt-BR")
-
-    # staff reply, once, however often they click
+    assert len(bodies(desk)) == 1  # what it thought is never said
     world.model.latency_seconds = 0.0
+
+
+async def is_replied_to_once(desk: Desk, page: Page) -> None:
+    world, lines = desk.staff.world, page.locator(LINES)
     await page.fill("#talk-text", "Dá sim! Que sabor a senhora prefere?")
     await page.dblclick("#talk-reply button.send")
     await expect(lines).to_have_count(4)
@@ -124,38 +135,43 @@ async def test_a_conversation_from_the_first_word_to_the_last(desk: Desk) -> Non
     await expect(lines.nth(3).locator(".tick.read")).to_be_visible()
     await world.at_rest()
     assert bodies(desk)[1:] == ["Dá sim! Que sabor a senhora prefere?"]
-
     await world.say(ANA, "Chocolate, por favor", profile_name=MARIANA)
     await expect(lines).to_have_count(5)
     await page.emulate_media(color_scheme="dark")
-    await shoot(page, "story-3-replied-1440-dark-pt-BR")
+    await shoot(page, "story-2-replied-1440-dark-pt-BR")
     await page.set_viewport_size({"width": 390, "height": 844})
-    await shoot(page, "story-3-replied-390-dark-pt-BR")
+    await shoot(page, "story-2-replied-390-dark-pt-BR")
     await page.emulate_media(color_scheme="light")
-    await shoot(page, "story-3-replied-390-light-pt-BR")
+    await page.set_viewport_size({"width": 1440, "height": 900})
     await world.at_rest()
     assert len(bodies(desk)) == 2  # the AI keeps out of it
 
-    # handed back, the AI goes on, with what was left unanswered
+
+async def is_handed_back(desk: Desk, page: Page) -> None:
+    lines = page.locator(LINES)
     await page.click("#talk-back")
     await expect(lines).to_have_count(6)
     await expect(lines.nth(5).locator(".tick.read")).to_be_visible()
     [resumed] = bodies(desk)[2:]
     assert resumed.startswith("eco: ")
-    assert resumed.endswith("| Chocolate, por favor")
+    assert resumed.endswith("| Chocolate, por favor")  # what was left unanswered
 
-    # closed
-    await page.set_viewport_size({"width": 1440, "height": 900})
+
+async def is_closed(desk: Desk, page: Page) -> None:
     await page.click("#talk-close button")
-    await shoot(page, "story-4-closing-1440-light-pt-BR")
+    await shoot(page, "story-3-closing-1440-light-pt-BR")
     await page.click("#notices [data-now]")
     await expect(page.locator("#talk-close")).to_have_count(0)
-    await expect(talk.locator("#talk-says .banner")).to_be_visible()
-    assert world.value("SELECT state FROM conversations ORDER BY id DESC LIMIT 1") == "SUPPORT_CLOSED"
-    await shoot(page, "story-5-closed-1440-light-pt-BR")
+    await expect(page.locator("#talk-says .banner")).to_be_visible()
+    assert desk.staff.world.value("SELECT state FROM conversations ORDER BY id DESC LIMIT 1") == "SUPPORT_CLOSED"
+    await shoot(page, "story-4-closed-1440-light-pt-BR")
+
+
+async def comes_back_with_the_browsers_button(page: Page) -> None:
     address = page.url
     await page.click("#rows li a.line >> nth=3")
     await expect(page).not_to_have_url(address)
+    await expect(page.locator("#talk-name")).not_to_have_text(MARIANA)
     await page.go_back()
     await expect(page.locator("#talk-name")).to_have_text(MARIANA)
 
@@ -171,13 +187,20 @@ async def tab_to(page: Page, selector: str, *, most: int = 40, back: bool = Fals
 
 
 async def test_the_same_with_the_keyboard_alone(desk: Desk) -> None:
-    world = desk.staff.world
     context = await desk.browser.new_context(locale="en", viewport={"width": 1440, "height": 900})
     desk.contexts.append(context)
     page = await context.new_page()
     desk.complaints.listen(page, desk.url)
-    await page.goto(f"{desk.url}/console/login")
+    await comes_in_by_key(desk, page)
+    await is_opened_by_key(desk, page)
+    await is_answered_by_key(desk, page)
+    await shows_its_trace_by_key(page)
+    await is_closed_by_key(desk, page)
+
+
+async def comes_in_by_key(desk: Desk, page: Page) -> None:
     keys = page.keyboard
+    await page.goto(f"{desk.url}/console/login")
     await tab_to(page, "input[name=email]")
     await keys.type(ADMIN)
     await tab_to(page, "input[name=password]")
@@ -185,23 +208,27 @@ async def test_the_same_with_the_keyboard_alone(desk: Desk) -> None:
     await keys.press("Enter")
     await live(page)
     await desk.staff.conversation(person(1), "um pedido")
-    await world.say(ANA, "Oi, alguém aí?", profile_name=MARIANA)
+    await desk.staff.world.say(ANA, "Oi, alguém aí?", profile_name=MARIANA)
     await tab_to(page, "#tab-all")
     await keys.press("Enter")
     await expect(page.locator("#rows li")).to_have_count(2)
-    lines = page.locator("#talk-tail li.msg")
 
-    # to the list, down it, and into the conversation
+
+async def is_opened_by_key(desk: Desk, page: Page) -> None:
+    keys = page.keyboard
+    await desk.staff.world.answers_to(ANA, 1)
     await tab_to(page, "#rows a.line")
     await keys.press("j")
     await keys.press("k")
     await expect(page.locator("#rows li", has_text=MARIANA).locator("a.line")).to_be_focused()
     await keys.press("Enter")
     await expect(page.locator("#talk-name")).to_have_text(MARIANA)
-    await expect(lines).to_have_count(2)
+    await expect(page.locator(LINES)).to_have_count(2)
     await expect(page.locator("#thread")).to_be_focused()
 
-    # take over, reply, note
+
+async def is_answered_by_key(desk: Desk, page: Page) -> None:
+    keys, lines = page.keyboard, page.locator(LINES)
     await keys.press("t")
     await expect(page.locator("#talk-take")).to_have_count(0)
     await keys.press("r")
@@ -217,32 +244,33 @@ async def test_the_same_with_the_keyboard_alone(desk: Desk) -> None:
     await keys.press("Control+Enter")
     await expect(page.locator("#talk-tail li.note")).to_have_count(1)
     await keys.press("Escape")
-
-    # back to the AI, which answers what comes next
     await keys.press("b")
     await expect(page.locator("#talk-take")).to_have_count(1)
-    await world.say(ANA, "obrigada", profile_name=MARIANA)
+    await desk.staff.world.say(ANA, "obrigada", profile_name=MARIANA)
     await expect(page.locator("#talk-tail li.msg.agent", has_text="obrigada")).to_have_count(1)
-    await world.at_rest()
+    await desk.staff.world.at_rest()
+    reply, resumed = bodies(desk)[1:]
+    assert reply == "Olá! Sou a Ana, já ajudo."
+    assert resumed.endswith("obrigada")
 
-    # the trace, by Tab
+
+async def shows_its_trace_by_key(page: Page) -> None:
     await tab_to(page, "#talk-log")
     await tab_to(page, "#talk-tail .look")
-    await keys.press("Enter")
+    await page.keyboard.press("Enter")
     await expect(page.locator("#talk-sheet")).to_be_visible()
-    await keys.press("Escape")
+    await page.keyboard.press("Escape")
     await expect(page.locator("#talk-sheet")).to_be_hidden()
 
-    # closed, and back to the list
-    await page.evaluate("document.activeElement.blur()")
+
+async def is_closed_by_key(desk: Desk, page: Page) -> None:
+    keys = page.keyboard
     await keys.press("e")
     await expect(page.locator("#notices [data-undo]")).to_be_focused()
     await tab_to(page, "#notices [data-now]")
     await keys.press("Enter")
     await expect(page.locator("#talk-close")).to_have_count(0)
-    reply, resumed = bodies(desk)[1:]
-    assert reply == "Olá! Sou a Ana, já ajudo."
-    assert resumed.endswith("obrigada")
+    assert desk.staff.world.value("SELECT state FROM conversations ORDER BY id DESC LIMIT 1") == "SUPPORT_CLOSED"
     await keys.press("Escape")
     await expect(page.locator("#talk")).to_have_count(0)
     await keys.press("?")
@@ -303,7 +331,9 @@ async def test_no_key_eats_an_accent(desk: Desk, field: str) -> None:
     for letter in ACCENTED:  # a dead key is a composition
         await browser.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": "Dead", "code": "BracketLeft"})
         await browser.send("Input.imeSetComposition", {"text": "´", "selectionStart": 1, "selectionEnd": 1})
-        await browser.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": "Process", "code": "KeyA", "windowsVirtualKeyCode": 229})
+        await browser.send(
+            "Input.dispatchKeyEvent", {"type": "rawKeyDown", "key": "Process", "code": "KeyA", "windowsVirtualKeyCode": 229}
+        )
         await browser.send("Input.insertText", {"text": letter})
     await page.keyboard.type(PLAIN)
     written = "x" + "".join(key.text for key in ALT_GR) + ACCENTED + PLAIN

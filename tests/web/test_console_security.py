@@ -1,16 +1,16 @@
-"""What must hold on every page of the console alike: from where a change comes, whose it is, who may, and that it happens once."""
+"""What must hold on every page of the console: from where a change comes, whose it is, who may, and that it happens once."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.program import person
+from tests.web.api_client import Reply
 from tests.web.console_client import Staff, Visitor, open_staff
 from wtai.clock import SystemClock
 from wtai.db.sqlite import connect
@@ -28,7 +28,7 @@ CHANGES = [page for page in OWN_PAGES if page.method == "POST"]
 OF_NOBODY_ELSE = {"version", "position", "table", "feature"}
 """What paths name that every owner has."""
 
-RESTING = frozenset({"jobs", "sessions", "changes", "schedules", "sqlite_sequence"})
+RESTING = frozenset({"jobs", "sessions", "changes", "sqlite_sequence"})
 """Tables that a program at rest may write to, and those of who is logged in."""
 
 
@@ -41,17 +41,21 @@ class Place:
 
     def path(self, page: Page, *, absent: bool = False) -> str:
         """Of a page about what is there, or about nothing."""
-        return PLACEHOLDER.sub(lambda match: "0" if absent and match[1] == "position" else self._named(match[1], absent), page.path)
+        return PLACEHOLDER.sub(
+            lambda match: "0" if absent and match[1] == "position" else self._named(match[1], absent), page.path
+        )
 
     def _named(self, name: str, absent: bool) -> str:
         return "absent" if absent and name not in OF_NOBODY_ELSE else self.ids.get(name, "absent")
 
-    def rows(self) -> dict[str, list[tuple[object, ...]]]:
+    def rows(self) -> dict[str, list[object]]:
         """All that is kept."""
         with closing(connect(self.staff.world.data_dir / "wtai.db", read_only=True)) as connection:
             tables = [
                 str(name)
-                for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%VIRTUAL%'")
+                for (name,) in connection.execute(
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%VIRTUAL%'"
+                )
                 if not re.search(r"_(data|idx|docsize|config|content|chunks|rowids|vector_chunks\d+|info)$", str(name))
             ]
             return {
@@ -84,15 +88,21 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 CANNED = ("/console/settings/canned", {"shortcut": "oi", "text": "Olá!"})
 
 
+async def request(visitor: Visitor, page: Page, path: str, **headers: str) -> Reply:
+    return await (visitor.get(path, **headers) if page.method == "GET" else visitor.post(path, FORM, **headers))
+
+
 async def ask(visitor: Visitor, page: Page, path: str, **headers: str) -> tuple[int, str]:
     """Status and text, without the reference of the request."""
-    reply = await (visitor.get(path, **headers) if page.method == "GET" else visitor.post(path, FORM, **headers))
+    reply = await request(visitor, page, path, **headers)
     return reply.status, re.sub(r"req_\w+", "", reply.text)
 
 
 FORM = {
     **dict.fromkeys(("name", "text", "shortcut", "label"), "oi"),
-    **{"version": "1", "once": "one_1", "user": "", "kind": "note", "colour": "red"},
+    **dict.fromkeys(("version", "once"), "1"),
+    "kind": "note",
+    "colour": "red",
 }
 """Fields with which most forms are whole."""
 
@@ -100,7 +110,11 @@ FORM = {
 async def test_a_change_that_another_site_asks_for_is_refused_on_every_page(place: Place) -> None:
     before = place.rows()
     for page in CHANGES:
-        for headers in ({"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Sec_Fetch_Site": "", "Origin": "null"}):
+        for headers in (
+            {"Sec_Fetch_Site": "cross-site"},
+            {"Sec_Fetch_Site": "same-site"},
+            {"Sec_Fetch_Site": "", "Origin": "null"},
+        ):
             status, _ = await ask(place.staff.admin, page, place.path(page), **headers)
             assert status == 403, f"{page.path} {headers}"
     assert place.rows() == before
@@ -169,7 +183,7 @@ async def test_a_session_that_is_over_opens_nothing_and_changes_nothing(place: P
     before = place.rows()
     for page in PAGES:
         headers = {"HX_Request": "true", "HX_Current_URL": "http://x/console/c/cnv_1?tab=all"}
-        reply = await (visitor.get(place.path(page), **headers) if page.method == "GET" else visitor.post(place.path(page), FORM, **headers))
+        reply = await request(visitor, page, place.path(page), **headers)
         assert reply.status == 204, page.path
         assert reply.headers["HX-Redirect"] == "/console/login?next=%2Fconsole%2Fc%2Fcnv_1%3Ftab%3Dall", page.path
     assert place.rows() == before
@@ -191,7 +205,8 @@ async def test_a_form_that_comes_twenty_times_at_once_is_sent_once(place: Place)
     somebody = person(2)
     public = await place.staff.conversation(somebody)
     form = await reply_form(place.staff.admin, public, "uma vez só")
-    replies = await asyncio.gather(*(place.staff.admin.post(f"/console/c/{public}/reply", form, HX_Request="true") for _ in range(20)))
+    path, post = f"/console/c/{public}/reply", place.staff.admin.post
+    replies = await asyncio.gather(*(post(path, form, HX_Request="true") for _ in range(20)))
     assert {reply.status for reply in replies} == {200}
     await place.staff.world.at_rest()
     assert sent(place, somebody)[1:] == ["uma vez só"]
