@@ -176,7 +176,7 @@ async def test_it_looks_right(desk: Desk) -> None:
     await staff.world.at_rest()
     await staff.admin.post(f"/console/c/{conversation}/reply", {"text": "Claro, já estou vendo.", "once": "um"})
     await staff.admin.post(f"/console/c/{conversation}/note", {"text": "Cliente antiga.", "once": "dois"})
-    await staff.world.at_rest()
+    await staff.world.until(lambda: {row["status"] for row in staff.world.outbound()} == {"read"})
     with editing(staff) as connection:
         connection.execute("UPDATE messages SET status = 'failed', error_code = 63016 WHERE author = 'staff'")
         connection.execute("UPDATE conversations SET summary = 'Espera o pedido 1042.'")
