@@ -122,10 +122,28 @@ def insert_conversation(tx: OwnerTx, user_id: int, inbound: Inbound, *, expires_
         expires_at=expires_at,
         now=now,
     )
-    row = tx.one(f"{_CONVERSATION} WHERE owner_id = :owner AND public_id = :public", public=public)
-    if row is None:
-        raise NotFound(f"conversation {public} is gone")
-    return _conversation(row)
+    return _of_public_id(tx, public)
+
+
+def insert_following(tx: OwnerTx, before: Conversation, *, expires_at: int, now: int) -> Conversation:
+    """Open a conversation of the same two without anything having been written: the 24-hour window is as it was."""
+    public = public_id("cnv")
+    tx.run(
+        """
+        INSERT INTO conversations (owner_id, public_id, user_id, channel, address, user_address, state, previous_id,
+            last_inbound_at, opened_at, updated_at, expires_at)
+        SELECT :owner, :public_id, user_id, channel, address, user_address, 'PENDING', id, (
+            SELECT max(last_inbound_at) FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address
+        ), :now, :now, :expires_at
+        FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address ORDER BY id DESC LIMIT 1
+        """,
+        public_id=public,
+        user_id=before.user_id,
+        address=before.address,
+        expires_at=expires_at,
+        now=now,
+    )
+    return _of_public_id(tx, public)
 
 
 def note_inbound(tx: OwnerTx, conversation_id: int, message_id: int, reply_to: str, *, quiet_until: int, now: int) -> None:
@@ -295,18 +313,29 @@ def opt_in(tx: OwnerTx, user_id: int, our_address: str) -> None:
     )
 
 
-def insert_event(tx: OwnerTx, conversation_id: int, from_: State | None, to: State, *, actor: str, reason: str, now: int) -> None:
+def insert_event(
+    tx: OwnerTx,
+    conversation_id: int,
+    from_: State | None,
+    to: State,
+    *,
+    actor: str,
+    reason: str,
+    staff: str | None = None,
+    now: int,
+) -> None:
     """Record a transition."""
     tx.run(
         """
-        INSERT INTO conversation_events (owner_id, conversation_id, from_state, to_state, actor, reason, created_at)
-        VALUES (:owner, :conversation_id, :from_state, :to_state, :actor, :reason, :now)
+        INSERT INTO conversation_events (owner_id, conversation_id, from_state, to_state, actor, reason, staff, created_at)
+        VALUES (:owner, :conversation_id, :from_state, :to_state, :actor, :reason, :staff, :now)
         """,
         conversation_id=conversation_id,
         from_state=from_,
         to_state=to,
         actor=actor,
         reason=reason,
+        staff=staff,
         now=now,
     )
 
@@ -389,6 +418,13 @@ def last_inbound_id(tx: OwnerTx, conversation_id: int) -> int:
         id=conversation_id,
     )
     return int(row["id"]) if row else 0
+
+
+def _of_public_id(tx: OwnerTx, public: str) -> Conversation:
+    row = tx.one(f"{_CONVERSATION} WHERE owner_id = :owner AND public_id = :public", public=public)
+    if row is None:
+        raise NotFound(f"conversation {public} is gone")
+    return _conversation(row)
 
 
 def _conversation(row: Row) -> Conversation:
