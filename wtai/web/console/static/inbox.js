@@ -109,21 +109,23 @@
     if (id && id !== keepUnread && !document.hidden) mark(id, "read");
   }
 
-  function close() {
+  async function empty() { // as a swap, so that everybody hears of it
+    const text = document.getElementById("nothing-open").innerHTML;
+    await htmx.swap({ sourceElement: thread, target: thread, swap: "innerHTML", text });
+  }
+
+  async function close() {
     const id = openId();
-    thread.replaceChildren(document.getElementById("nothing-open").content.cloneNode(true));
+    await empty();
     settle("", { push: true });
     (lines().find((one) => one.dataset.id === id)?.querySelector("a") ?? rows).focus();
   }
 
-  function goTo(path) {
+  async function goTo(path) {
     const id = idOf(path);
     if (id === openId()) return;
-    if (id) htmx.ajax("GET", `${ROOT}/c/${id}/thread`, { target: "#thread", swap: "innerHTML" }).then(() => settle(id));
-    else {
-      thread.replaceChildren(document.getElementById("nothing-open").content.cloneNode(true));
-      settle("");
-    }
+    await (id ? htmx.ajax("GET", `${ROOT}/c/${id}/thread`, { target: "#thread", swap: "innerHTML" }) : empty());
+    settle(id);
   }
 
   // --- what happens ---
