@@ -138,6 +138,7 @@ def _settle(tx: OwnerTx, word: str, place: Place) -> None:
     put(tx, place, "templates", word, locale="pt-BR")
     put(tx, place, "webhook_endpoints", word, secrets="[]", events="[]", status="active", disabled_reason=None)
     put(tx, place, "kept_opt_outs", word)
+    put(tx, place, "rollups", word, span="day", count=1)
     put(tx, place, "usage_months", word, month="2026-11", booked=7)
     place.tables.add("subscriptions")
 
