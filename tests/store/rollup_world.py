@@ -49,6 +49,7 @@ class RollupWorld:
     chance: random.Random
     owners: list[int] = field(default_factory=list)
     clock: int = NOW - 40 * DAY
+    end: int = NOW
 
     async def found(self) -> None:
         for zone in ("UTC", "America/Sao_Paulo"):
@@ -58,9 +59,9 @@ class RollupWorld:
             await self.database.write(made.id, choose, BASE, chosen.model_dump_json(include=names))
             self.owners.append(made.id)
 
-    async def live(self, conversations: int, *, until: int = NOW) -> None:
-        """So many conversations, one after another, up to ``until`` (ms)."""
-        begun, step = self.clock, max(1, (until - self.clock) // conversations)
+    async def live(self, conversations: int, *, until: int | None = None) -> None:
+        """So many conversations, one after another, up to ``until`` (ms), or to the end."""
+        begun, step = self.clock, max(1, ((until or self.end) - self.clock) // conversations)
         for number in range(conversations):
             await self.database.write(self.chance.choice(self.owners), self.talk, step)
             self.clock = max(self.clock, begun + (number + 1) * step)
@@ -83,7 +84,7 @@ class RollupWorld:
         )  # fmt: skip
         self._event(tx, talk, None, "PENDING", "user", "first message")
         for _ in range(chance.randrange(1, 8)):
-            self.clock = min(NOW, self.clock + chance.randrange(step // 4 + 1))
+            self.clock = min(self.end, self.clock + chance.randrange(step // 4 + 1))
             self._turn(tx, talk, person)
         if chance.random() < 0.7:
             end = chance.choice(ENDS)
@@ -132,7 +133,7 @@ class RollupWorld:
         )
 
     def _message(self, tx: OwnerTx, talk: int, author: str, status: str, *, wait: int, ai_result_id: int | None = None) -> int:
-        self.clock = min(NOW, self.clock + wait)
+        self.clock = min(self.end, self.clock + wait)
         failed = status in ("failed", "undelivered")
         return _insert(
             tx, "messages", public_id=public_id("msg"), conversation_id=talk, author=author, status=status, body="x",

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from wtai.web.console import conversation, inbox, stream
+from wtai.web.console import conversation, dashboard, inbox, stream
 from wtai.web.console.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
     *conversation.PAGES,
+    *dashboard.PAGES,
     *stream.PAGES,
 )

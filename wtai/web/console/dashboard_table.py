@@ -1,0 +1,132 @@
+"""A table of the dashboard: what the charts draw, screen readers read and spreadsheets take."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from io import StringIO
+from typing import Final
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula (owasp.org/www-community/attacks/CSV_Injection)."""
+
+Value = int | float | None
+
+
+class Unit(StrEnum):
+    """Of what a column's values are: things, milliseconds, shares of one, or millionths of a US dollar."""
+
+    COUNT = "count"
+    WAIT = "wait"
+    SHARE = "share"
+    DOLLARS = "dollars"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of values; ``key`` tells which colour it has in a chart."""
+
+    title: str
+    unit: Unit = Unit.COUNT
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row: what it is about, as people read it and as ``exact`` text, and a value for each column."""
+
+    label: str
+    exact: str
+    values: Sequence[Value]
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Lines under ``title`` and, if ``about`` is set, a column of words beside it."""
+
+    title: str
+    columns: Sequence[Column]
+    lines: Sequence[Line]
+    about: str = ""
+    hidden: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing."""
+        return not any(value for line in self.lines for value in line.values)
+
+    @property
+    def most(self) -> float:
+        """The largest value of the first column."""
+        return max((line.values[0] or 0 for line in self.lines), default=0)
+
+
+def shown(value: Value, unit: Unit, language: str) -> str:
+    """A value as people of this language read it."""
+    if value is None:
+        return "–"
+    match unit:
+        case Unit.COUNT:
+            return _grouped(f"{value:,}", language)
+        case Unit.SHARE:
+            return _grouped(f"{value * 100:.0f}", language) + (" %" if language == "en" else "%")
+        case Unit.DOLLARS:
+            dollars = value / 1_000_000
+            return "US$ " + _grouped(f"{dollars:,.2f}" if dollars >= 1 or not dollars else f"{dollars:.4f}", language)
+        case Unit.WAIT:
+            return _wait(value, language)
+
+
+def csv_of(table: Table) -> bytes:
+    """As RFC 4180 has it, in UTF-8 with the mark by which spreadsheets know it: numbers bare, waits in seconds, money in dollars.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    about = [table.about] if table.about else []
+    writer.writerow([plain(title) for title in (table.title, *about, *(_titled(column) for column in table.columns))])
+    for line in table.lines:
+        words = [line.about] if table.about else []
+        values = (_bare(value, column.unit) for value, column in zip(line.values, table.columns, strict=True))
+        writer.writerow([*(plain(word) for word in (line.exact, *words)), *values])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def plain(cell: str) -> str:
+    """A cell that is text and nothing but text."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _titled(column: Column) -> str:
+    return {Unit.WAIT: f"{column.title} (s)", Unit.DOLLARS: f"{column.title} (USD)"}.get(column.unit, column.title)
+
+
+def _bare(value: Value, unit: Unit) -> str:
+    if value is None:
+        return ""
+    match unit:
+        case Unit.WAIT:
+            return f"{value / 1000:.1f}"
+        case Unit.DOLLARS:
+            return f"{value / 1_000_000:.6f}"
+        case Unit.SHARE:
+            return f"{value:.4f}"
+        case Unit.COUNT:
+            return str(value)
+
+
+def _wait(milliseconds: float, language: str) -> str:
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return _grouped(f"{seconds:.1f}", language) + " s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def _grouped(number: str, language: str) -> str:
+    return number if language == "en" else number.translate(str.maketrans(",.", ".,"))
