@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 Span = Literal["hour", "day"]
 
-BUCKETS_PER_DOUBLING: Final = 6
+BUCKETS_PER_DOUBLING: Final = 4
 
 
 class Measure(StrEnum):
@@ -64,16 +64,19 @@ class Counter:
 
 
 def bucket(milliseconds: int) -> str:
-    """The bucket of a wait: each is an eighth wider than the one before it."""
+    """The bucket of a wait: each is a fifth wider than the one before it."""
     return str(int(log2(max(milliseconds, 1)) * BUCKETS_PER_DOUBLING))
 
 
-def quantile(waits: Mapping[str, int], share: float) -> int | None:
-    """The wait (ms) that ``share`` of all waits do not exceed, from counts by bucket, exact to an eighth; None without any."""
+def quantiles(waits: Mapping[str, int], *shares: float) -> list[int | None]:
+    """The waits (ms) that each of ``shares``, in rising order, of all waits do not exceed, from counts by bucket: exact to a
+    fifth. None without any.
+    """
     total = sum(waits.values())
-    wanted, passed = share * total, 0
+    found: list[int | None] = []
+    passed = 0
     for number, count in sorted((int(key), count) for key, count in waits.items()):
-        if count and passed + count >= wanted:
-            return round(exp2((number + (wanted - passed) / count) / BUCKETS_PER_DOUBLING))
+        while len(found) < len(shares) and passed + count >= (wanted := shares[len(found)] * total):
+            found.append(round(exp2((number + (wanted - passed) / count) / BUCKETS_PER_DOUBLING)))
         passed += count
-    return None
+    return found + [None] * (len(shares) - len(found))

@@ -1,10 +1,13 @@
 """SQL of the counters: the logs they are counted from, how far that has come, and what the dashboard reads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wtai.db.tx import PLATFORM, OwnerTx, Row, SystemTx
 from wtai.rollups.model import Counter, Measure, Span
+
+Counted = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""Counts by measure, by start and by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,24 +207,24 @@ def forget(tx: SystemTx) -> None:
     tx.run("DELETE FROM rollup_positions")
 
 
-def counted(
-    tx: OwnerTx, span: Span, first: str, last: str, measures: Iterable[Measure], *, feature: str | None
-) -> list[tuple[str, Measure, str, int]]:
-    """(start, measure, key, count) of counters that start from ``first`` through ``last``; of one specialist, or of all."""
+def counted(tx: OwnerTx, span: Span, first: str, last: str, *, feature: str | None) -> Counted:
+    """All counters but those of usage that start from ``first`` through ``last``; of one specialist, or of all."""
     rows = tx.all(
         """
         SELECT start, measure, key, sum(count) AS count FROM rollups
-        WHERE owner_id = :owner AND span = :span AND start BETWEEN :first AND :last AND :measures LIKE '%,' || measure || ',%'
+        WHERE owner_id = :owner AND span = :span AND start BETWEEN :first AND :last AND measure <> 'usage'
             AND (:feature IS NULL OR feature = :feature)
         GROUP BY start, measure, key
         """,
         span=span,
         first=first,
         last=last,
-        measures=f",{','.join(measures)},",
         feature=feature,
     )
-    return [(row["start"], Measure(row["measure"]), row["key"], row["count"]) for row in rows]
+    found: dict[str, dict[str, dict[str, int]]] = {measure: {} for measure in Measure}
+    for row in rows:
+        found[row["measure"]].setdefault(row["start"], {})[row["key"]] = row["count"]
+    return found
 
 
 def used(tx: OwnerTx, first: str, last: str, *, feature: str | None) -> list[tuple[str, str, str, int]]:
@@ -237,19 +240,6 @@ def used(tx: OwnerTx, first: str, last: str, *, feature: str | None) -> list[tup
         feature=feature,
     )
     return [(row["start"], row["feature"], row["key"], row["count"]) for row in rows]
-
-
-def features(tx: OwnerTx, first: str, last: str) -> list[str]:
-    """The specialists with anything counted from a day through another."""
-    rows = tx.all(
-        """
-        SELECT DISTINCT feature FROM rollups
-        WHERE owner_id = :owner AND span = 'day' AND start BETWEEN :first AND :last AND feature <> '' ORDER BY feature
-        """,
-        first=first,
-        last=last,
-    )
-    return [row["feature"] for row in rows]
 
 
 def _move(tx: SystemTx, source: str, before: int, through: int) -> bool:
@@ -271,7 +261,7 @@ def _put(tx: OwnerTx, counter: Counter, count: int) -> None:
         """
         INSERT INTO rollups (owner_id, span, start, measure, feature, key, count)
         VALUES (:owner, :span, :start, :measure, :feature, :key, :count)
-        ON CONFLICT (owner_id, span, start, measure, feature, key) DO UPDATE SET count = rollups.count + excluded.count
+        ON CONFLICT (owner_id, span, start, measure, key, feature) DO UPDATE SET count = rollups.count + excluded.count
         """,
         **_name(counter),
         count=count,

@@ -5,11 +5,12 @@ CREATE TABLE rollups (
     span     TEXT NOT NULL CHECK (span IN ('hour', 'day')),
     start    TEXT NOT NULL,
     measure  TEXT NOT NULL,
+    key      TEXT NOT NULL,
     -- '': of no specialist in particular
     feature  TEXT NOT NULL,
-    key      TEXT NOT NULL,
     count    INTEGER NOT NULL,
-    PRIMARY KEY (owner_id, span, start, measure, feature, key)
+    -- in the order in which they are added up
+    PRIMARY KEY (owner_id, span, start, measure, key, feature)
 ) STRICT, WITHOUT ROWID;
 -- Those that are summed up anew while their day may still change.
 CREATE INDEX rollups_of_sums ON rollups (start) WHERE measure IN ('failed', 'usage');

@@ -1,15 +1,18 @@
 """The dashboard: what was written, how fast it was answered, what became of conversations and what it cost."""
 
+from operator import itemgetter
+
 from aiohttp import web
 
+from wtai.ai.features_store import features
 from wtai.db.tx import OwnerTx
 from wtai.identity.store import preferences
 from wtai.rollups import store
 from wtai.rollups.rollups import catch_up
 from wtai.web.console.dashboard_cards import cards, tiles
 from wtai.web.console.dashboard_figures import Choice, Figures, Period
-from wtai.web.console.dashboard_table import csv_of, shown
-from wtai.web.console.dashboard_words import feature_name
+from wtai.web.console.dashboard_table import csv_of
+from wtai.web.console.dashboard_words import specialists
 from wtai.web.console.page import ROOT, Page, Visit
 from wtai.web.problems import NOT_FOUND, Problem
 
@@ -20,6 +23,8 @@ async def dashboard(visit: Visit) -> web.StreamResponse:
     """The figures of a period, of all specialists or of one; as a part, for a page that is open, without what is around them."""
     through = await visit.means.live.newest()
     figures, whole = await _figures(visit)
+    own = await visit.read(features)
+    names = specialists(visit, (feature.name for feature in own))
     return visit.page(
         "dashboard/figures.html" if visit.is_partial else "dashboard/dashboard.html",
         section="dashboard",
@@ -28,9 +33,8 @@ async def dashboard(visit: Visit) -> web.StreamResponse:
         cards=cards(visit, figures),
         choice=figures.choice,
         periods=list(Period),
-        features=[(name, feature_name(visit, name)) for name in figures.features],
+        specialists=sorted(names.items(), key=itemgetter(1)),
         whole=whole,
-        show=shown,
         address=f"{_PATH}?{figures.choice.query}",
     )
 
@@ -59,9 +63,9 @@ async def _figures(visit: Visit) -> tuple[Figures, bool]:
 
     def read(tx: OwnerTx) -> Figures:
         choice = Choice.of(period, feature, preferences(tx, means.base).time_zone, now=visit.now)
-        counted = store.counted(tx, choice.span, choice.starts[0], choice.starts[-1], choice.measures, feature=feature)
+        counted = store.counted(tx, choice.span, choice.starts[0], choice.starts[-1], feature=feature)
         used = store.used(tx, choice.utc_days[0], choice.utc_days[-1], feature=feature)
-        return Figures(choice, counted, used, store.features(tx, choice.days[0], choice.days[-1]))
+        return Figures(choice, counted, used)
 
     return await visit.read(read), whole
 

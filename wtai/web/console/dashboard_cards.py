@@ -4,15 +4,16 @@ from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
-from wtai.rollups.model import Measure, quantile
+from wtai.rollups.model import Measure, quantiles
 from wtai.web.console.dashboard_figures import Figures, day_label
 from wtai.web.console.dashboard_table import Column, Line, Table, Unit, Value, shown
-from wtai.web.console.dashboard_words import authors, decisions, endings, failure, feature_name, handoffs
+from wtai.web.console.dashboard_words import authors, decisions, endings, failure, handoffs, specialists
 from wtai.web.console.page import Visit
 
-Chart = Literal["stacked", "lines", "bars"]
+Chart = Literal["stacked", "lines", "bars", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Card:
     chart: Chart
     table: Table
     note: str = ""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is a chart beside the table."""
+        return self.chart in ("stacked", "lines") and not self.table.is_empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,9 @@ def tiles(visit: Visit, figures: Figures) -> list[Tile]:
         (Measure.HUMAN_WAIT, visit.text("Staff answer in")),
     ):
         waits = figures.totals(measure)
-        note = visit.text("9 of 10 within %(wait)s") % {"wait": show(quantile(waits, 0.9), Unit.WAIT)} if waits else ""
-        found.append(Tile(title, show(quantile(waits, 0.5), Unit.WAIT), note))
+        half, most = quantiles(waits, 0.5, 0.9)
+        note = visit.text("9 of 10 within %(wait)s") % {"wait": show(most, Unit.WAIT)} if waits else ""
+        found.append(Tile(title, show(half, Unit.WAIT), note))
     handed = figures.totals(Measure.HANDOFFS).total()
     failed = figures.totals(Measure.FAILED).total()
     found += [
@@ -92,7 +99,7 @@ def cards(visit: Visit, figures: Figures) -> list[Card]:
 def _messages(visit: Visit, figures: Figures) -> Card:
     names, found = authors(visit), figures.by_start(Measure.MESSAGES)
     columns = [Column(title, key=key) for key, title in names.items()]
-    lines = _over_time(visit, figures, lambda start: [found[start][key] for key in names] if start in found else [0] * len(names))
+    lines = _over_time(visit, figures, lambda start: [found.get(start, {}).get(key, 0) for key in names])
     note = visit.text("Only the AI's messages belong to a specialist.") if figures.choice.feature else ""
     return Card("messages", visit.text("Messages by author"), "stacked", Table(_when(visit, figures), columns, lines), note)
 
@@ -109,8 +116,8 @@ def _waits(visit: Visit, figures: Figures, measure: Measure) -> Card:
     found = figures.by_start(measure)
 
     def values(start: str) -> list[Value]:
-        waits = found.get(start, Counts())
-        return [quantile(waits, 0.5), quantile(waits, 0.9), waits.total()]
+        waits = found.get(start, {})
+        return [*quantiles(waits, 0.5, 0.9), sum(waits.values())]
 
     columns = [
         Column(visit.text("Half within"), Unit.WAIT, "median"),
@@ -153,9 +160,11 @@ def _scores(visit: Visit, figures: Figures) -> Card:
     found, words = figures.totals(Measure.CLOSURES), decisions(visit)
     lines = []
     for tenth in range(10):
-        label = f"{tenth / 10:.1f}–{(tenth + 1) / 10:.1f}"
+        label = f"{tenth / 10:.1f}\u2060–\u2060{(tenth + 1) / 10:.1f}"  # never on two lines
         counts = [found[f"{tenth} {decision}"] for decision in words]
-        lines.append(Line(label if visit.language == "en" else label.replace(".", ","), label, [sum(counts), *counts]))
+        lines.append(
+            Line(label if visit.language == "en" else label.replace(".", ","), f"{tenth / 10:.1f}", [sum(counts), *counts])
+        )
     columns = [Column(visit.text("Messages")), *(Column(title) for title in words.values())]
     note = visit.text("How sure it was that the customer is done, and what followed.")
     title = visit.text("Scores of goodbyes")
@@ -170,35 +179,37 @@ def _failures(visit: Visit, figures: Figures) -> Card:
 
 
 def _used(visit: Visit, figures: Figures, name: str, title: str, unit: Unit, keys: tuple[str, ...]) -> Card:
-    found: Counts[tuple[str, str]] = Counts()
+    found: defaultdict[str, Counts[str]] = defaultdict(Counts)
+    totals: Counts[str] = Counts()
     for day, feature, key, count in figures.used:
         if key in keys:
-            found[(day, feature)] += count
-    of = sorted({feature for _, feature in found}, key=lambda feature: -sum(n for (_, f), n in found.items() if f == feature))
-    columns = [Column(feature_name(visit, feature), unit, feature) for feature in of]
+            found[day][feature] += count
+            totals[feature] += count
+    of = [feature for feature, _ in totals.most_common()]
+    names = specialists(visit, of)
+    columns = [Column(names[feature], unit, feature) for feature in of]
     days = figures.choice.utc_days
-    lines = [Line(day_label(day, visit.language), day, [found[(day, feature)] for feature in of]) for day in days]
+    lines = [Line(day_label(day, visit.language), day, [found[day][feature] for feature in of]) for day in days]
     return Card(name, title, "stacked", Table(visit.text("Day"), columns, lines), visit.text("Days of UTC."))
 
 
 def _specialists(visit: Visit, figures: Figures) -> Card:
-    found: defaultdict[str, Counts[str]] = defaultdict(Counts)
+    found: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for day, feature, key, count in figures.used:
-        found[f"{day} {feature}"][key] += count
-    keys = {
+        found[(day, feature)][key] = count
+    names = specialists(visit, {feature for _, feature in found})
+    columns = {
         "cost": Column(visit.text("Cost"), Unit.DOLLARS),
         "requests": Column(visit.text("Calls")),
         "prompt": Column(visit.text("Tokens in")),
-        "cached": Column(visit.text("of these cached")),
         "completion": Column(visit.text("Tokens out")),
+        "cached": Column(visit.text("Cached")),
     }
     lines = []
-    for name in sorted(found, reverse=True):
-        day, _, feature = name.partition(" ")
-        values = [found[name][key] for key in keys]
-        lines.append(Line(day_label(day, visit.language), day, values, feature_name(visit, feature)))
-    table = Table(visit.text("Day"), list(keys.values()), lines, about=visit.text("Specialist"))
-    return Card("usage", visit.text("Tokens and money by day and specialist"), "bars", table, visit.text("Days of UTC."))
+    for (day, feature), counts in sorted(found.items(), key=itemgetter(0), reverse=True):
+        lines.append(Line(day_label(day, visit.language), day, [counts.get(key, 0) for key in columns], names[feature]))
+    table = Table(visit.text("Day"), list(columns.values()), lines, about=visit.text("Specialist"))
+    return Card("usage", visit.text("Tokens and money by day and specialist"), "none", table, visit.text("Days of UTC."))
 
 
 class _Show:
@@ -224,8 +235,8 @@ def _when(visit: Visit, figures: Figures) -> str:
     return visit.text("Hour") if figures.choice.span == "hour" else visit.text("Day")
 
 
-def _sum(found: Mapping[str, Counts[str]], start: str) -> int:
-    return found[start].total() if start in found else 0
+def _sum(found: Mapping[str, Mapping[str, int]], start: str) -> int:
+    return sum(found.get(start, {}).values())
 
 
 def _share(part: int, whole: int) -> float | None:

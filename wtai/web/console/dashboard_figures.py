@@ -1,7 +1,6 @@
 """Which figures the dashboard shows: of what time, and of whom."""
 
 from collections import Counter as Counts
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 from wtai.clock import SECOND
 from wtai.rollups.counting import hour_of
 from wtai.rollups.model import Measure, Span
+from wtai.rollups.store import Counted
 
 _HOURS: Final = 24
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -58,11 +58,6 @@ class Choice:
         return "hour" if self.period is Period.DAY else "day"
 
     @property
-    def measures(self) -> tuple[Measure, ...]:
-        """All that is told apart by hours or days."""
-        return tuple(measure for measure in Measure if measure is not Measure.USAGE)
-
-    @property
     def query(self) -> str:
         """For an address of the same."""
         return urlencode({"period": self.period, **({"feature": self.feature} if self.feature else {})})
@@ -82,26 +77,22 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was read: (start, measure, key, count), and (day, specialist, key, count) of usage."""
+    """What was read: counts by measure, hour or day, and key; and (day, specialist, key, count) of usage."""
 
     choice: Choice
-    counted: Sequence[tuple[str, Measure, str, int]]
+    counted: Counted
     used: Sequence[tuple[str, str, str, int]]
-    features: Sequence[str]
 
-    def by_start(self, measure: Measure) -> Mapping[str, Counts[str]]:
-        """The counts of a measure by key, of each hour or day."""
-        found: defaultdict[str, Counts[str]] = defaultdict(Counts)
-        for start, of, key, count in self.counted:
-            if of is measure:
-                found[start][key] += count
-        return found
+    def by_start(self, measure: Measure) -> Mapping[str, Mapping[str, int]]:
+        """The counts of a measure by key, of each hour or day that has any."""
+        return self.counted[measure]
 
     def totals(self, measure: Measure) -> Counts[str]:
         """The counts of a measure by key, of the whole period."""
         found: Counts[str] = Counts()
         for counts in self.by_start(measure).values():
-            found.update(counts)
+            for key, count in counts.items():
+                found[key] += count
         return found
 
 

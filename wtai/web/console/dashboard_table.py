@@ -1,11 +1,13 @@
 """A table of the dashboard: what the charts draw, screen readers read and spreadsheets take."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import StringIO
 from typing import Final
+
+from markupsafe import Markup
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula (owasp.org/www-community/attacks/CSV_Injection)."""
@@ -56,26 +58,36 @@ class Table:
         """Whether it says nothing."""
         return not any(value for line in self.lines for value in line.values)
 
-    @property
-    def most(self) -> float:
-        """The largest value of the first column."""
-        return max((line.values[0] or 0 for line in self.lines), default=0)
+    def rows(self, language: str, *, drawn: bool) -> Iterator["Row"]:
+        """The lines as they are written in a language; ``drawn``: with the bare values, for a chart."""
+        most = max((line.values[0] or 0 for line in self.lines), default=0) or 1
+        writers = [_WRITERS[column.unit] for column in self.columns]
+        for line in self.lines:
+            texts = ("–" if value is None else write(value, language) for value, write in zip(line.values, writers, strict=True))
+            if drawn:
+                cells = "".join(
+                    f'<td class="number" data-value="{"" if value is None else value}">{text}</td>'
+                    for value, text in zip(line.values, texts, strict=True)
+                )
+            else:
+                cells = "".join(f'<td class="number">{text}</td>' for text in texts)
+            # Hundreds of them are put together here, where they are known to be numbers, rather than escaped one by one.
+            yield Row(line.label, line.about, Markup(cells), round(100 * (line.values[0] or 0) / most, 1))  # noqa: S704
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line in writing: the cells of its values, and what part the first one is of the largest in the table, in %."""
+
+    label: str
+    about: str
+    cells: Markup
+    percent: float
 
 
 def shown(value: Value, unit: Unit, language: str) -> str:
     """A value as people of this language read it."""
-    if value is None:
-        return "–"
-    match unit:
-        case Unit.COUNT:
-            return _grouped(f"{value:,}", language)
-        case Unit.SHARE:
-            return _grouped(f"{value * 100:.0f}", language) + (" %" if language == "en" else "%")
-        case Unit.DOLLARS:
-            dollars = value / 1_000_000
-            return "US$ " + _grouped(f"{dollars:,.2f}" if dollars >= 1 or not dollars else f"{dollars:.4f}", language)
-        case Unit.WAIT:
-            return _wait(value, language)
+    return "–" if value is None else _WRITERS[unit](value, language)
 
 
 def csv_of(table: Table) -> bytes:
@@ -117,6 +129,19 @@ def _bare(value: Value, unit: Unit) -> str:
             return str(value)
 
 
+def _count(value: float, language: str) -> str:
+    return _grouped(f"{value:,}", language)
+
+
+def _share(value: float, _language: str) -> str:
+    return f"{value * 100:.0f}%"
+
+
+def _dollars(micros: float, language: str) -> str:
+    dollars = micros / 1_000_000
+    return "US$ " + _grouped(f"{dollars:,.2f}" if dollars >= 1 or not dollars else f"{dollars:.4f}", language)
+
+
 def _wait(milliseconds: float, language: str) -> str:
     seconds = milliseconds / 1000
     if seconds < 60:
@@ -129,4 +154,13 @@ def _wait(milliseconds: float, language: str) -> str:
 
 
 def _grouped(number: str, language: str) -> str:
-    return number if language == "en" else number.translate(str.maketrans(",.", ".,"))
+    return number if language == "en" else number.translate(_PORTUGUESE)
+
+
+_PORTUGUESE: Final = str.maketrans(",.", ".,")
+_WRITERS: Final[Mapping[Unit, Callable[[float, str], str]]] = {
+    Unit.COUNT: _count,
+    Unit.SHARE: _share,
+    Unit.DOLLARS: _dollars,
+    Unit.WAIT: _wait,
+}

@@ -1,21 +1,20 @@
 """What the dashboard calls things."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from wtai.channels.twilio.errors import Reaction, reaction
 from wtai.web.console.page import Visit
 
 
-def feature_name(visit: Visit, feature: str) -> str:
-    """A specialist: ours by a name in the visitor's language, an owner's own by the one it has."""
-    known = {
+def specialists(visit: Visit, own: Iterable[str]) -> Mapping[str, str]:
+    """Specialists by their names in the program: ours in the visitor's language, an owner's own as it calls them."""
+    ours = {
         "general": visit.text("General"),
         "finance": visit.text("Finance"),
         "relationship": visit.text("Relationship"),
         "memory": visit.text("Memory"),
-        "": visit.text("None"),
     }
-    return known.get(feature, feature)
+    return {**{name: name for name in own}, **ours}
 
 
 def authors(visit: Visit) -> Mapping[str, str]:

@@ -49,7 +49,7 @@
       series: series.map(({ head, column }, index) => ({
         title: head.textContent,
         colour: `series-${head.dataset.key}` in NAMED ? `series-${head.dataset.key}` : `series-${(index % 6) + 1}`,
-        values: rows.map((row) => (row.cells[column].dataset.value === undefined ? null : Number(row.cells[column].dataset.value))),
+        values: rows.map((row) => (row.cells[column].dataset.value ? Number(row.cells[column].dataset.value) : null)),
         texts: rows.map((row) => row.cells[column].textContent),
       })),
     };
