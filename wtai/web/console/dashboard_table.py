@@ -143,13 +143,11 @@ def _dollars(micros: float, language: str) -> str:
 
 
 def _wait(milliseconds: float, language: str) -> str:
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return _grouped(f"{seconds:.1f}", language) + " s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
+    if milliseconds < 59_950:
+        return _grouped(f"{milliseconds / 1000:.1f}", language) + " s"
+    hours, minutes = divmod(round(milliseconds / 60_000), 60)
+    if hours == 0:
         return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
