@@ -20,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.schema import new_database
 from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.specialists import DEFAULT, FAMILIES
 from wtai.app import Role, Running, running
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import SystemClock
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
@@ -197,7 +197,7 @@ class World:
         """Create the key, the database and the owners, for whom the specialists ``off`` are switched off."""
         create_key_file(self.data_dir / "wtai.key")
         settings = self.settings()
-        migrate(settings.database_path)
+        new_database(settings.database_path)
         database = await SqliteDatabase.open(settings.database_path)
         try:
             for number in range(1, owners + 1):

@@ -91,7 +91,9 @@ async def running(
         yield Running(_local_url(listener) if listener else None, database)
 
 
-def _application(settings: Settings, database: Database, accounts: Accounts, clock: Clock, public_url: str) -> web.Application:
+def _application(
+    settings: Settings, database: SqliteDatabase, accounts: Accounts, clock: Clock, public_url: str
+) -> web.Application:
     """The HTTP side: webhooks and health at once, the management API and the console once somebody asks for them."""
     webhooks = Webhooks(
         database,

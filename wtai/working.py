@@ -47,7 +47,6 @@ from wtai.jobs.worker import JobKind, Worker
 from wtai.privacy.backups import BACKUP, Backups
 from wtai.privacy.erase import FINISH
 from wtai.privacy.eraser import Eraser
-from wtai.privacy.tombstones import AddressDigests
 from wtai.rollups.rollups import ROLLUPS, Rollups
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
@@ -169,12 +168,6 @@ def _model(settings: Settings) -> OpenAiLlm:
     )
 
 
-def eraser(settings: Settings, database: SqliteDatabase, clock: Clock) -> Eraser:
-    """What erases people and owners, with their files."""
-    digests = AddressDigests(sealer(settings))
-    return Eraser(database, digests, clock, media=settings.media.directory, backups=settings.backup.directory)
-
-
 def backups(settings: Settings, database: SqliteDatabase, clock: Clock) -> Backups:
     """What makes back-ups."""
     chosen = settings.backup
@@ -193,7 +186,7 @@ def _keeping(settings: Settings, database: SqliteDatabase, clock: Clock) -> dict
     tries = settings.worker.max_attempts
     return {
         BACKUP: JobKind(backups(settings, database, clock).handle, tries),
-        FINISH: JobKind(eraser(settings, database, clock).finish, tries),
+        FINISH: JobKind(Eraser.of(settings, database, clock).finish, tries),
     }
 
 

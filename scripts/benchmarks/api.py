@@ -63,6 +63,7 @@ def run(size: Size) -> Result:
                 "of one person": f"/api/v1/conversations?limit=50&user={person}",
                 "one conversation": f"/api/v1/conversations/{conversation}",
                 "its messages": f"/api/v1/conversations/{conversation}/messages",
+                "50 messages of all": "/api/v1/messages?limit=50",
             }
             figures = list(_figures(server, token, paths, size))
     return Result(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import ManualClock
+from tests.schema import new_database
 from wtai.ai.memory import facts
 from wtai.ai.memory.model import NewFact
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx
 from wtai.identity.audit_store import Actor, audit
@@ -96,7 +96,7 @@ class Place:
 
 @asynccontextmanager
 async def open_place(folder: Path) -> AsyncIterator[Place]:
-    migrate(folder / "wtai.db")
+    new_database(folder / "wtai.db")
     database = await SqliteDatabase.open(folder / "wtai.db", readers=1)
     try:
         yield Place(folder, database, ManualClock())

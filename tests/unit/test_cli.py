@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from wtai import failpoints
 from wtai.cli.main import COMMANDS, run
+from wtai.db import sqlite
 from wtai.errors import AlreadyRunning, EnvironmentProblem, NotFound, SchemaError, SettingsError, WtaiError
 from wtai.settings_source import keys
 
@@ -193,6 +195,36 @@ def test_version_names_what_matters_in_a_report(data_dir: Path) -> None:
     versions = json.loads(wtai("version", "--json", cwd=data_dir).stdout)
     assert set(versions) == {"wtai", "python", "sqlite", "sqlite_driver", "sqlite_vec"}
     assert versions["sqlite"] in wtai("version", cwd=data_dir).stdout
+
+
+def test_a_whole_database_is_said_to_be_whole(data_dir: Path) -> None:
+    assert wtai("db", "check", cwd=data_dir).returncode == 5, "there is none"
+    wtai("init", cwd=data_dir)
+    assert "is whole" in wtai("db", "check", cwd=data_dir).stdout
+    told = json.loads(wtai("db", "check", "--json", cwd=data_dir).stdout)
+    assert told == {"file": f"{data_dir}/wtai.db", "whole": True, "damage": []}
+
+
+def test_a_damaged_database_is_said_to_be_damaged(data_dir: Path) -> None:
+    wtai("init", cwd=data_dir)
+    file = data_dir / "wtai.db"
+    with closing(sqlite.connect(file)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(
+            "INSERT INTO users (owner_id, public_id, role, created_at) VALUES (77, 'usr_x', 'user', 1), (78, 'usr_y', 'user', 1)"
+        )
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'plans'").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    lost = wtai("db", "check", cwd=data_dir)
+    assert (lost.returncode, lost.stdout) == (1, "2 rows of users refer to rows of owners that are not there\n")
+    assert "`wtai restore`" in lost.stderr
+    with file.open("r+b") as pages:
+        pages.seek((root - 1) * size)
+        pages.write(b"\xee" * size)
+    torn = wtai("db", "check", "--json", cwd=data_dir)
+    assert torn.returncode == 1
+    assert json.loads(torn.stdout)["damage"]
 
 
 def test_doctor_names_each_problem_with_its_mend_and_exits_4(data_dir: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from wtai.channels import accounts, store
-from wtai.channels.views_store import AccountRow, account_row, account_rows, count_addresses, remove_address
+from wtai.channels.views_store import AccountRow, account_row, account_rows, count_addresses, remove_account, remove_address
 from wtai.db.tx import OwnerTx
 from wtai.identity.quota import require_room_for_number
 from wtai.web.api.call import Call
@@ -93,6 +93,15 @@ async def rotate(call: Call[TokensGiven, None]) -> AccountView:
     return await call.commit(work)
 
 
+async def disconnect(call: Call[None, None]) -> None:
+    """With its tokens and numbers: what is written to them is refused from then on."""
+
+    def work(tx: OwnerTx) -> None:
+        remove_account(tx, call.ids["account"])
+
+    await call.commit(work)
+
+
 async def add_number(call: Call[NewNumber, None]) -> AccountView:
     """Once the plan has room."""
 
@@ -166,6 +175,16 @@ ROUTES = (
         _TAG,
         {200: AccountView},
         action="channel_accounts.read",
+        of_tenants=True,
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        disconnect,
+        "Disconnect a Twilio account",
+        _TAG,
+        {204: None},
+        action="channel_accounts.delete",
         of_tenants=True,
     ),
     Route(
