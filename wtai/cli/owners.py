@@ -9,6 +9,7 @@ import click
 
 from wtai.channels.accounts import connect as connect_account
 from wtai.channels.store import numbers
+from wtai.channels.twilio.webhook import webhook_url
 from wtai.channels.views_store import account_rows
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
@@ -25,7 +26,6 @@ from wtai.identity.from_settings import sealer
 from wtai.identity.model import Owner
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.registration import Admin, let_owner, register
-from wtai.settings import Settings
 
 _AUTH_TOKEN = click.option(
     "--auth-token-file", type=click.File("r"), required=True, help="File with the auth token; '-' reads it from standard input."
@@ -171,7 +171,7 @@ def connect(
     with_database(settings, write)
     click.echo(f"connected {', '.join(addresses)}", err=True)
     click.echo("In Twilio, set the number's webhook for incoming messages to (POST):", err=True)
-    click.echo(webhook_url(settings))
+    click.echo(webhook_url(settings.server.public_url))
 
 
 @twilio.command()
@@ -209,13 +209,6 @@ def rotate(
         return await database.write(found.id, work)
 
     click.echo(f"{with_database(settings, write)} has its new tokens", err=True)
-
-
-def webhook_url(settings: Settings) -> str:
-    """What to set in Twilio. The fragment makes it try again: without it one lost connection loses the message (connection
-    overrides).
-    """
-    return f"{settings.server.public_url or 'https://YOUR-HOST'}/webhooks/twilio/inbound#rc=3&rp=all&ct=3000&rt=4500"
 
 
 def _tokens(auth_token_file: TextIO, secondary_token_file: TextIO | None) -> list[str]:

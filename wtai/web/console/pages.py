@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from wtai.web.console import conversation, dashboard, inbox, stream
+from wtai.web.console import conversation, dashboard, inbox, setup_steps, stream
 from wtai.web.console.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
     *conversation.PAGES,
     *dashboard.PAGES,
+    *setup_steps.PAGES,
     *stream.PAGES,
 )
