@@ -38,6 +38,7 @@ STATEMENTS_WITHOUT_OWNER = {
 VIRTUAL_TABLES = {
     "memory_words": "has no columns of its own: each of its tokens begins with owner and person",
     "memory_vocabulary": "lists the tokens of memory_words",
+    "message_words": "has no columns of its own: each of its tokens begins with the owner",
 }
 
 IMPORTED_ONLY_IN = {

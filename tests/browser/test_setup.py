@@ -1,5 +1,6 @@
 """The first run in a real browser: from the printed link to the first message, which arrives by itself."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Complaints
 from tests.browser.desk import SPILLING, shoot, violations
+from tests.flow.test_dev import dev
 from tests.program import World, open_world, person
 from tests.web.api_client import QUICK_SECURITY
 from wtai.app import Running
@@ -83,7 +85,7 @@ async def test_from_the_link_to_the_first_message(page: Page, world: World, prog
 
     await page.wait_for_url("**/console/setup/first")
     await expect(page.locator("#waiting")).to_contain_text("Esperando a primeira mensagem…")
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=15_000)
     await looked_at(page, "waiting")
     world.twilio.add_account(SID, TOKEN, numbers=(NUMBER,))
     await world.twilio.send(person(1), NUMBER, "Oi, vocês abrem amanhã?", profile_name="Maria Souza")
@@ -97,3 +99,30 @@ async def test_from_the_link_to_the_first_message(page: Page, world: World, prog
     await expect(page.locator("h1")).to_have_text("Este link não funciona, ou já não vale")
     await looked_at(page, "spent")
     complaints.heard.clear()  # and of the 404
+
+
+async def test_in_a_demo_the_phone_is_on_one_side_and_the_console_on_the_other(
+    browser: Browser, complaints: Complaints, tmp_path: Path
+) -> None:
+    async with dev(tmp=tmp_path) as demo:
+        context = await browser.new_context(locale="pt-BR", viewport={"width": 1280, "height": 900})
+        console = await context.new_page()
+        complaints.listen(console, demo.url("Console").partition("/console")[0])
+        await console.goto(demo.url("Console"))
+        await shoot(console, "setup-demo")
+        await console.click("main button.wide")
+        await console.wait_for_url("**/console/setup/first")
+        async with context.expect_page() as opened:
+            await console.click("main a.button")
+        phone = await opened.value
+        await phone.wait_for_selector(".contact")
+        await phone.click(".contact >> nth=0")
+        await phone.fill("#text", "oi")
+        await phone.keyboard.press("Enter")
+        await expect(console.locator("#waiting")).to_contain_text("A primeira mensagem chegou")
+        await shoot(phone, "simulator-with-console")
+        async with context.expect_page() as back:
+            await phone.click("#console")
+        await expect(await back.value).to_have_url(re.compile("/console$"))
+        await expect((await back.value).locator("header .bar, header nav").first).to_contain_text("Simulador")
+        await context.close()

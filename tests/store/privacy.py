@@ -139,7 +139,10 @@ def _settle(tx: OwnerTx, word: str, place: Place) -> None:
     put(tx, place, "webhook_endpoints", word, secrets="[]", events="[]", status="active", disabled_reason=None)
     put(tx, place, "kept_opt_outs", word)
     put(tx, place, "rollups", word, span="day", count=1)
+    put(tx, place, "labels", word, colour="red")
     put(tx, place, "usage_months", word, month="2026-11", booked=7)
+    put(tx, place, "canned_replies", word)
+    put(tx, place, "used_forms", word)
     place.tables.add("subscriptions")
 
 
@@ -179,6 +182,8 @@ def _fill_person(tx: OwnerTx, owner: str, word: str, text: str, place: Place) ->
     put(tx, place, "budget_alerts", word, user_id=user, budget="user_day")
     put(tx, place, "quota_alerts", word, user_id=user)
     put(tx, place, "conversation_notes", text, **of)
+    label = tx.all("SELECT id FROM labels WHERE owner_id = :owner")[0]["id"]
+    put(tx, place, "conversation_labels", text, **of, label_id=label)
     hook = tx.all("SELECT id FROM webhook_endpoints WHERE owner_id = :owner")[0]["id"]
     put(tx, place, "webhook_deliveries", text, user_id=user, endpoint_id=hook, status="delivered", next_at=None)
     for number in range(3):
@@ -203,8 +208,14 @@ def _fill_staff(tx: OwnerTx, owner: str, word: str, role: str, works_on: Somebod
     put(tx, place, "refresh_tokens", word, session_id=session)
     put(tx, place, "api_tokens", word, user_id=user, role=role)
     put(tx, place, "idempotency_keys", word, principal=public)
+    talks = tx.all("SELECT id FROM conversations WHERE owner_id = :owner AND user_id = :of", of=works_on.id)
+    put(tx, place, "read_marks", word, user_id=user, conversation_id=talks[0]["id"])
     tx.run("UPDATE conversations SET assignee_id = :id WHERE owner_id = :owner AND user_id = :of", id=user, of=works_on.id)
     tx.run("UPDATE conversation_notes SET author = :author WHERE owner_id = :owner", author=public)
+    tx.run("UPDATE conversation_events SET staff = :staff WHERE owner_id = :owner", staff=public)
+    tx.run("UPDATE messages SET staff = :staff WHERE owner_id = :owner", staff=public)
+    talk = tx.all("SELECT min(id) AS id FROM conversations WHERE owner_id = :owner AND user_id = :of", of=works_on.id)[0]["id"]
+    put(tx, place, "drafts", word, conversation_id=talk, user_id=user, kind="reply")
     audit(tx, Actor("user", public, f"{word} address"), "x", works_on.public_id, now=0)
     return Somebody(tx.owner_id, owner, user, public, word)
 

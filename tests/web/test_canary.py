@@ -213,8 +213,8 @@ def _headers(reply: Reply, said: Iterable[str]) -> dict[str, str]:
 
 
 def all_rows(tx: SystemTx) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every owner, without what a look at it changes."""
-    tables = [table for table in columns_by_table(tx) if table not in ("audit_log", "schema_migrations")]
+    """Every row of every owner, without what a look at it changes, and what is forgotten as time goes on."""
+    tables = [table for table in columns_by_table(tx) if table not in ("audit_log", "schema_migrations", "changes")]
     rows = {table: sorted((dict(row) for row in tx.all(f"SELECT * FROM {table}")), key=str) for table in tables}
     for token in rows["api_tokens"]:
         del token["last_used_at"]

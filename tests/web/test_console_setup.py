@@ -204,6 +204,30 @@ async def test_without_a_link_one_learns_how_to_get_one(fresh: Fresh) -> None:
     assert "Um link de configuração vale uma vez" in (await fresh.visitor.get("/console/setup")).text
 
 
+async def test_the_door_leads_to_the_set_up_while_nobody_can_log_in(fresh: Fresh) -> None:
+    assert (await fresh.visitor.get("/console/login")).headers["Location"] == "/console/setup"
+    await fresh.set_up()
+    fresh.visitor.cookie = None
+    assert (await fresh.visitor.get("/console/login")).status == 200
+
+
+async def test_each_start_prints_a_link_of_its_own_until_there_is_an_administrator(data_dir: Path, free_port: int) -> None:
+    async with open_world(data_dir, owners=0) as world:
+        for _ in range(2):
+            process = world.process(free_port, security=QUICK_SECURITY)
+            async with process:
+                process.terminate()
+                assert await process.exit_code() == 0
+        async with world.process(free_port, security=QUICK_SECURITY) as process, aiohttp.ClientSession() as session:
+            printed = re.findall(rf"─ Console  (http://127.0.0.1:{free_port}/console\S*)", process.log)
+            assert len(set(printed)) == 3
+            for number, link in enumerate(printed):
+                reply = await Visitor(session).post(link, {**FORM, "email": f"ana{number}@padaria.example"})
+                assert reply.status == (303 if number == 2 else 404)
+        async with world.process(free_port) as process:
+            assert re.findall(r"─ Console  (\S+)", process.log)[-1] == f"http://127.0.0.1:{free_port}/console"
+
+
 async def test_who_is_in_already_goes_to_the_inbox(fresh: Fresh) -> None:
     await fresh.set_up()
     assert (await fresh.visitor.get(fresh.link)).headers["Location"] == "/console"

@@ -1,4 +1,7 @@
-"""SQL of what moved: triggers write down each change of a conversation, live pages read on from the last one they know."""
+"""SQL of what moved: triggers write down each change of a conversation, live pages read on from the last one they know.
+
+What is no change of a row that a trigger sees is written down by :func:`note_change`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +47,15 @@ def changes_after(tx: OwnerTx, after: int) -> Changes:
     if len(rows) > _MOST:
         return Changes(newest, (), gap=True)
     return Changes(newest, tuple(row["public_id"] for row in rows), gap=False)
+
+
+def note_change(tx: OwnerTx, conversation_id: int, *, now: int) -> None:
+    """Something about a conversation moved that pages show."""
+    tx.run(
+        "INSERT INTO changes (owner_id, conversation_id, created_at) VALUES (:owner, :conversation_id, :now)",
+        conversation_id=conversation_id,
+        now=now,
+    )
 
 
 def prune_changes(tx: SystemTx, *, before: int, limit: int) -> int:

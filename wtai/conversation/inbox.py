@@ -24,6 +24,9 @@ TRANSCRIBE = "transcribe_audio"
 """As FETCH, for a message with audio, which is then heard too; one after the other in a conversation."""
 
 
+_FIRST_MESSAGE = "first message"
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """What became of a message: ``new`` is False for a repeat, which changes nothing."""
@@ -58,12 +61,12 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, digests: Dige
         _owe_media(tx, conversation.id, message_id, inbound, now)
     if optout.heeded(tx, inbound, conversation, now=now):
         _owe_nothing(tx, conversation, message_id, chosen, now)
-        store.note_inbound(tx, conversation.id, inbound.reply_to, quiet_until=now, now=now)
+        store.note_inbound(tx, conversation.id, message_id, inbound.reply_to, quiet_until=now, now=now)
     else:
         quiet_ms = quiet_after(inbound, chosen.burst_quiet_ms)
         if conversation.state is State.WAITING_USER:
             lifecycle.move(tx, conversation, State.PROGRESS, actor="user", reason="message", now=now)
-        store.note_inbound(tx, conversation.id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
+        store.note_inbound(tx, conversation.id, message_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
         if conversation.state is not State.HANDOFF:
             owe_turn(tx, conversation, quiet_ms=quiet_ms, now=now)
     events.message_received(tx, message_id, now=now)
@@ -136,8 +139,8 @@ def _user(tx: OwnerTx, inbound: Inbound, known: Mapping[str, Person], now: int) 
 
 def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Conversation:
     conversation = store.insert_conversation(tx, user_id, inbound, expires_at=now + chosen.expire_minutes * MINUTE, now=now)
-    store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason="first message", now=now)
-    events.conversation_opened(tx, conversation, now=now)
+    store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason=_FIRST_MESSAGE, now=now)
+    events.conversation_opened(tx, conversation, actor="user", reason=_FIRST_MESSAGE, now=now)
     return conversation
 
 

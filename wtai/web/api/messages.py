@@ -6,27 +6,24 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from wtai.conversation import handoff, outbox
-from wtai.conversation.lifecycle import OPEN
 from wtai.conversation.model import Conversation, Status, Template
 from wtai.conversation.templates_store import template_sid
 from wtai.conversation.views_store import (
     MessageRow,
-    assign,
     conversation_row,
     last_message_id,
     message_row,
     message_rows,
 )
-from wtai.conversation.whatsapp import split
 from wtai.db.tx import OwnerTx
-from wtai.errors import InvalidTransition, NotFound
+from wtai.errors import NotFound
 from wtai.web.api.call import Call
 from wtai.web.api.conversations import as_read
 from wtai.web.api.errors import wrong
 from wtai.web.api.models import Given, Id, Identified, Page, Paging, View, at
 from wtai.web.api.route import ROOT, Route
-from wtai.web.problems import OPTED_OUT, STALE, WINDOW_CLOSED, WRONG_STATE, Fault, Problem
+from wtai.web.problems import OPTED_OUT, STALE, WINDOW_CLOSED, WRONG_STATE
+from wtai.web.sending import check_wanted, send_template, send_text
 
 _TAG = "messages"
 _OF_CONVERSATION = f"{ROOT}/conversations/{{conversation}}/messages"
@@ -145,13 +142,12 @@ async def send_message(call: Call[NewMessage, None]) -> SentMessages:
 
     def work(tx: OwnerTx) -> SentMessages:
         conversation = as_read(tx, call.ids["conversation"], call.if_match)
-        if conversation.opted_out:
-            raise Problem(OPTED_OUT, "the person wrote STOP: nothing is sent until they write START")
+        check_wanted(conversation)
         newest = last_message_id(tx, conversation.id)
         if call.body.template is not None:
             _send_template(tx, conversation, call.body.template, call)
         else:
-            _send_text(tx, conversation, call.body.body or "", call)
+            send_text(tx, conversation, call.body.body or "", call.principal, now=call.now)
         rows = message_rows(tx, conversation.id, limit=_MOST_PARTS)
         return SentMessages(items=[shown(row) for row in reversed(rows) if row.id > newest])
 
@@ -181,35 +177,12 @@ def shown(row: MessageRow) -> MessageView:
     )
 
 
-def _send_text(tx: OwnerTx, conversation: Conversation, text: str, call: Call[NewMessage, None]) -> None:
-    if conversation.state not in OPEN:
-        raise InvalidTransition(f"the conversation is {conversation.state}: it takes no messages any more")
-    if conversation.channel == "whatsapp" and call.now >= outbox.window_closes_at(conversation.last_inbound_at):
-        words = "the person's last message is more than 24 hours old: send a template (`template` instead of `body`)"
-        raise Problem(WINDOW_CLOSED, words, [Fault("/body", words)])
-    taken = handoff.reply(tx, conversation, split(text), now=call.now)
-    if conversation_row(tx, taken.public_id).assignee is None:
-        assign(tx, taken.id, call.principal.user_id, now=call.now)
-
-
 def _send_template(tx: OwnerTx, conversation: Conversation, given: TemplateMessage, call: Call[NewMessage, None]) -> None:
     sid = given.content_sid or template_sid(tx, given.name or "", given.locale)
     if sid is None:
         raise wrong("/template/name", "there is no template of this name in this locale")
-    variables = json.dumps(given.variables, ensure_ascii=False)
-    instead_of = _waiting(tx, conversation, call.body.instead_of) if call.body.instead_of is not None else None
-    outbox.put_template(tx, conversation, Template(sid, variables), instead_of=instead_of, now=call.now)
-
-
-def _waiting(tx: OwnerTx, conversation: Conversation, public: str) -> int:
-    """The key of a message of this conversation that waits for a person. Problem."""
-    try:
-        row = message_row(tx, public)
-    except NotFound:
-        row = None
-    if row is None or row.parked is None or row.conversation != conversation.public_id:
-        raise wrong("/instead_of", "is no message of this conversation that waits for a person")
-    return row.id
+    template = Template(sid, json.dumps(given.variables, ensure_ascii=False))
+    send_template(tx, conversation, template, call.principal, instead_of=call.body.instead_of, now=call.now)
 
 
 ROUTES = (

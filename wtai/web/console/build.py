@@ -13,6 +13,7 @@ from wtai.identity.passwords import Passwords
 from wtai.identity.sessions import Sessions
 from wtai.settings import Settings
 from wtai.web.console import assets
+from wtai.web.console.conversation_presence import Presence
 from wtai.web.console.dispatch import Console
 from wtai.web.console.live import Live
 from wtai.web.console.login import Login
@@ -42,6 +43,7 @@ def routes(
         egress=Egress(settings.egress.allowed_private_hosts),
         base=preferences(settings),
         live=Live(database, stopping),
+        presence=Presence(),
         public_url=public_url,
         simulator_url=simulator_url,
     )

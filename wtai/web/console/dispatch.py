@@ -26,9 +26,10 @@ from wtai.web.problems import FORBIDDEN, INTERNAL, NOT_FOUND, UNAVAILABLE, Probl
 log = structlog.get_logger(__name__)
 
 LOGIN: Final = f"{ROOT}/login"
+SETUP: Final = f"{ROOT}/setup"
 THEME_COOKIE: Final = "wtai_theme"
 THEMES: Final = ("auto", "light", "dark")
-_SECRET_PATH: Final = re.compile(rf"^({ROOT}/setup/).+")
+_SECRET_PATH: Final = re.compile(rf"^({SETUP}/).+")
 
 Open = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """What answers a request of anybody: the log-in, the set-up, the files."""

@@ -17,6 +17,7 @@ from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
 from wtai.secrets import Sealer
 from wtai.settings import Settings
+from wtai.web.console.conversation_presence import Presence
 from wtai.web.console.language import catalogue
 from wtai.web.console.live import Live
 from wtai.web.console.rendering import render
@@ -43,6 +44,7 @@ class Means:
     egress: Egress
     base: Preferences
     live: Live
+    presence: Presence
     public_url: str
     simulator_url: str | None
 

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from wtai.web.console import conversation, dashboard, inbox, setup_steps, stream
+from wtai.web.console import conversation, dashboard, inbox, inbox_labels, setup_steps, stream
 from wtai.web.console.page import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
+    *inbox_labels.PAGES,
     *conversation.PAGES,
     *dashboard.PAGES,
     *setup_steps.PAGES,

@@ -13,13 +13,12 @@ from wtai.identity.registration import Admin
 from wtai.identity.sessions import LoginRefused
 from wtai.identity.throttle import Throttle, Throttled
 from wtai.identity.users_store import EmailTaken, WrongEmail, check_email
-from wtai.web.console.dispatch import LOGIN, Console, theme_of
+from wtai.web.console.dispatch import LOGIN, SETUP, Console, theme_of
 from wtai.web.console.language import language_of
 from wtai.web.console.page import HTML, ROOT
 from wtai.web.console.rendering import render
 from wtai.web.console.session import cookie_of, give_cookie
 
-SETUP: Final = f"{ROOT}/setup"
 NUMBER: Final = f"{SETUP}/number"
 LOCALES: Final = ("pt-BR", "es", "en")
 

@@ -13,8 +13,9 @@ from wtai.conversation.views_store import ConversationRow, MessageRow, conversat
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
 from wtai.identity.quota import QuotaReached
+from wtai.web.console.dispatch import SETUP
 from wtai.web.console.page import Page, Visit
-from wtai.web.console.setup import NUMBER, SETUP
+from wtai.web.console.setup import NUMBER
 
 FIRST: Final = f"{SETUP}/first"
 
