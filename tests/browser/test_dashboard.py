@@ -79,7 +79,7 @@ async def test_an_open_page_counts_what_comes_in_and_keeps_what_was_chosen(desk:
     await page.click("#twin-messages")
     cell = page.locator("#figure-messages tbody tr").last.locator("td").first
     before = int(await cell.inner_text())
-    await desk.staff.conversation(person(1))
+    await desk.staff.world.say(person(1), "oi")
     await expect(cell).to_have_text(str(before + 1), timeout=15_000)
     await expect(page.locator("#twin-messages")).to_have_attribute("aria-pressed", "true")
     await expect(page.locator("#figure-conversations canvas")).to_be_visible()
