@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from wtai import failpoints
 from wtai.cli.main import COMMANDS, run
+from wtai.cli.main import wtai as group
 from wtai.db import sqlite
 from wtai.errors import AlreadyRunning, EnvironmentProblem, NotFound, SchemaError, SettingsError, WtaiError
 from wtai.settings_source import keys
@@ -44,6 +45,38 @@ def test_help_names_every_command_and_imports_nothing_heavy(data_dir: Path) -> N
         assert entry.help.split()[0] in listed
     heavy = {"openai", "twilio", "aiohttp", "aiosqlite", "pydantic", "structlog", "cryptography", "asyncio", "apscheduler"}
     assert not heavy & set(imported.split())
+
+
+COMMAND_NAMES = """
+    run dev init check doctor restore trigger completion version
+    config show|schema|docs
+    owner create|list|show|disable|export|erase
+    user create|list|password|role|disable
+    twilio connect|rotate
+    token create|list|revoke
+    keys rotate|check
+    plan list|set
+    feature list|set
+    db migrate|status|check
+    backup create|list|verify
+    jobs list|retry|discard
+    service show
+"""
+"""The commands that other programs rely on: single ones, and then those of groups."""
+
+
+def test_every_command_that_others_rely_on_is_there_and_lists_as_json() -> None:
+    context = click.Context(group)
+    single, *groups = [line.split() for line in COMMAND_NAMES.strip().splitlines()]
+    assert [name for name in single if not isinstance(group.get_command(context, name), click.Command)] == []
+    for name, parts in groups:
+        found = group.get_command(context, name)
+        assert isinstance(found, click.Group), name
+        for part in parts.split("|"):
+            assert part in found.commands, f"{name} {part}"
+            options = {option for parameter in found.commands[part].params for option in parameter.opts}
+            assert {"--config", "--data-dir"} <= options, f"{name} {part}"
+            assert part != "list" or "--json" in options, name
 
 
 def test_help_takes_less_than_a_fifth_of_a_second(data_dir: Path) -> None:

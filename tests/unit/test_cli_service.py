@@ -99,6 +99,11 @@ def test_a_shell_completes_commands(data_dir: Path, words: str, expected: set[st
     assert set(said.split()) == {f"plain,{word}" for word in expected}
 
 
+def test_a_shell_that_is_not_named_is_bash(data_dir: Path) -> None:
+    assert printed("completion", cwd=data_dir) == printed("completion", "bash", cwd=data_dir)
+    assert wtai("completion", "cmd", cwd=data_dir).returncode == 2
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_asks_wtai(data_dir: Path, shell: str) -> None:
     script = printed("completion", shell, cwd=data_dir)

@@ -35,6 +35,7 @@ AT_ONCE = 24
 NOBODYS = {
     "plans": "the platform's, for all owners to subscribe to",
     "schema_migrations": "the program's own",
+    "message_words_progress": "the platform's: how far the words of all owners are filled",
     "audit_erasures": "holds a row for the length of one transaction, and no text",
 }
 """Tables in which an owner has no text, and why."""

@@ -8,9 +8,9 @@ from wtai.errors import WtaiError
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), default="bash")
 def completion(shell: str) -> None:
-    """Print a script for bash, zsh or fish that completes commands and options.
+    """Print a script for bash (by default), zsh or fish that completes commands and options.
 
     For example, in ~/.bashrc: eval "$(wtai completion bash)"
     """
