@@ -18,12 +18,16 @@ from wtai.clock import DAY, HOUR, MINUTE
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
+from wtai.identity.audit_store import OPERATOR
 from wtai.identity.preferences import Preferences
 from wtai.jobs.queue import Job
+from wtai.privacy.eraser import Eraser
+from wtai.privacy.tombstones import AddressDigests
 from wtai.rollups import store
 from wtai.rollups.counting import hours_from
 from wtai.rollups.model import bucket, quantiles
 from wtai.rollups.rollups import ROLLUPS, Rollups, catch_up
+from wtai.secrets import Key, Sealer
 
 JOB = Job(1, 0, ROLLUPS, None, "{}", 1, 0, 0)
 WAITS = {"agent": "ai_wait", "staff": "human_wait"}
@@ -168,6 +172,23 @@ async def test_an_owner_reads_its_own_counters(world: RollupWorld) -> None:
         written = world.rows("SELECT count(*) AS n FROM messages WHERE owner_id = :owner", owner=owner)[0]["n"]
         assert await world.database.read(owner, read) == written
     assert await world.database.read(0, read) == 0
+
+
+async def test_of_an_erased_person_the_sums_stay_and_nothing_else(world: RollupWorld) -> None:
+    world.clock = NOW - 30 * DAY
+    await world.live(40, until=NOW - 10 * DAY)
+    await catch_up(world.database, BASE, now=NOW)
+    before = world.counted("day")
+    people = world.rows("SELECT owner_id, public_id FROM users ORDER BY id LIMIT 10")
+    folder = world.path.parent
+    eraser = Eraser(
+        world.database, AddressDigests(Sealer(Key("key00000", b"k" * 32))), ManualClock(NOW), media=folder, backups=folder
+    )
+    for person in people:
+        await eraser.erase_user(person["owner_id"], person["public_id"], OPERATOR)
+    assert len(world.rows("SELECT id FROM messages")) < sum(n for key, n in before.items() if key[2] == "messages")
+    await catch_up(world.database, BASE, now=NOW + HOUR)
+    assert world.counted("day") == before
 
 
 def test_a_quantile_is_exact_to_a_fifth() -> None:

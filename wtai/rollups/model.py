@@ -31,7 +31,8 @@ class Measure(StrEnum):
     CLOSURES = "closures"
     """Messages judged as goodbyes, by the tenth of their score and by what was decided, such as ``8 close``."""
     FAILED = "failed"
-    """Messages that did not arrive by error code, '' without one; on the day they were written."""
+    """Messages that did not arrive by error code, '' without one; on the day they were written. While they are summed up anew,
+    those of an erased person go with it."""
     USAGE = "usage"
     """Of models by specialist and day of UTC: ``requests``, ``prompt``, ``cached``, ``completion`` tokens, ``cost`` in micros."""
 
