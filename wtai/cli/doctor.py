@@ -14,10 +14,10 @@ from wtai.ai.openai import OpenAiLlm
 from wtai.channels.accounts import Accounts
 from wtai.channels.store import numbers
 from wtai.channels.twilio.client import TwilioChannel
-from wtai.channels.twilio.webhook import webhook_url
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
+from wtai.cli.owners import webhook_url
 from wtai.clock import SystemClock
 from wtai.db import sqlite
 from wtai.db.migrate import status
@@ -123,7 +123,7 @@ async def _connected(settings: Settings, database: SqliteDatabase) -> list[Findi
 
 async def _twilio(settings: Settings, database: SqliteDatabase) -> AsyncIterator[Finding]:
     unset = "set server.public_url to what Twilio calls: its signatures are checked against it"
-    yield Finding("webhook", webhook_url(settings.server.public_url), advice=None if settings.server.public_url else unset)
+    yield Finding("webhook", webhook_url(settings), advice=None if settings.server.public_url else unset)
     connected = [
         (owner, sid, address)
         for owner in await database.system_read(owners)

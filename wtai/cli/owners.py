@@ -9,7 +9,6 @@ import click
 
 from wtai.channels.accounts import connect as connect_account
 from wtai.channels.store import numbers
-from wtai.channels.twilio.webhook import webhook_url
 from wtai.channels.views_store import account_rows
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
@@ -26,6 +25,8 @@ from wtai.identity.from_settings import sealer
 from wtai.identity.model import Owner
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.registration import Admin, let_owner, register
+from wtai.settings import Settings
+from wtai.web.webhooks import inbound_address
 
 _AUTH_TOKEN = click.option(
     "--auth-token-file", type=click.File("r"), required=True, help="File with the auth token; '-' reads it from standard input."
@@ -171,7 +172,7 @@ def connect(
     with_database(settings, write)
     click.echo(f"connected {', '.join(addresses)}", err=True)
     click.echo("In Twilio, set the number's webhook for incoming messages to (POST):", err=True)
-    click.echo(webhook_url(settings.server.public_url))
+    click.echo(webhook_url(settings))
 
 
 @twilio.command()
@@ -209,6 +210,11 @@ def rotate(
         return await database.write(found.id, work)
 
     click.echo(f"{with_database(settings, write)} has its new tokens", err=True)
+
+
+def webhook_url(settings: Settings) -> str:
+    """What to set in Twilio."""
+    return inbound_address(settings.server.public_url or "https://YOUR-HOST")
 
 
 def _tokens(auth_token_file: TextIO, secondary_token_file: TextIO | None) -> list[str]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
-_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
 Dollars = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
 _CHOICES: Final = TypeAdapter(dict[str, JsonValue])
@@ -33,9 +33,9 @@ class Shift(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        unknown = [day for day in self.days if day not in _DAYS]
+        unknown = [day for day in self.days if day not in DAYS]
         if unknown:
-            raise ValueError(f"days must be of {', '.join(_DAYS)}")
+            raise ValueError(f"days must be of {', '.join(DAYS)}")
         if self.start.tzinfo or self.end.tzinfo:
             raise ValueError("start and end are local times such as 09:00, without a time zone")
         if self.end != time() and self.end <= self.start:
@@ -45,7 +45,7 @@ class Shift(BaseModel):
     def covers(self, moment: datetime) -> bool:
         """Whether the shift is on at this local time."""
         now = moment.time()
-        return _DAYS[moment.weekday()] in self.days and self.start <= now and (self.end == time() or now < self.end)
+        return DAYS[moment.weekday()] in self.days and self.start <= now and (self.end == time() or now < self.end)
 
     def on(self, day: date, zone: ZoneInfo) -> tuple[int, int]:
         """From when to when (ms) the shift lasts, if it is on that day."""
@@ -100,7 +100,7 @@ class Preferences(BaseModel):
         last = datetime.fromtimestamp(end / 1000, UTC).astimezone(zone).date()
         times: list[tuple[int, int]] = []
         while day <= last:
-            times += [shift.on(day, zone) for shift in self.business_hours if _DAYS[day.weekday()] in shift.days]
+            times += [shift.on(day, zone) for shift in self.business_hours if DAYS[day.weekday()] in shift.days]
             day += timedelta(days=1)
         total, reached = 0, start
         for opens, closes in sorted(times):  # shifts may overlap

@@ -5,12 +5,13 @@ import asyncio
 from aiohttp import web
 
 from wtai.clock import Clock
-from wtai.db.tx import Database
+from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
 from wtai.identity.first_run import SetUpLink
 from wtai.identity.from_settings import preferences, sealer
 from wtai.identity.passwords import Passwords
 from wtai.identity.sessions import Sessions
+from wtai.privacy.eraser import Eraser
 from wtai.settings import Settings
 from wtai.web.console import assets
 from wtai.web.console.conversation_presence import Presence
@@ -24,7 +25,7 @@ from wtai.web.console.setup import SetUp
 
 def routes(
     settings: Settings,
-    database: Database,
+    database: SqliteDatabase,
     clock: Clock,
     *,
     public_url: str,
@@ -43,6 +44,8 @@ def routes(
         egress=Egress(settings.egress.allowed_private_hosts),
         base=preferences(settings),
         live=Live(database, stopping),
+        eraser=Eraser.of(settings, database, clock),
+        clock=clock,
         presence=Presence(),
         public_url=public_url,
         simulator_url=simulator_url,

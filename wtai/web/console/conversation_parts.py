@@ -22,7 +22,7 @@ async def thread(visit: Visit, public: str) -> Markup:
 
 
 async def refreshed(visit: Visit, public: str, *, status: int = 200, notice: str = "") -> web.Response:
-    """What may have changed since the page was put together, each part with its place; ``notice`` stands above the composer."""
+    """What may have changed since the page was put together, each part with its place; ``notice`` stays until it is dismissed."""
     since = visit.request.query.get("since")
     found = await visit.read(read, public, visit.user, visit.means.base, since=since or None, now=visit.now)
     body = await _rendered(visit, "conversation/refresh.html", found, notice=notice)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
 from aiohttp import web
@@ -112,6 +112,9 @@ class Console:
             return told(request, problem_of(exc))
         except web.HTTPException:
             raise
+        except ConnectionResetError:  # a tab that was closed while it sent
+            log.debug("console.left", path=request.path)
+            return web.Response(status=400)
         except Exception:
             log.exception("http.failed", path=_path(request))
             return told(request, Problem(INTERNAL, "something broke; the log has it"))
@@ -137,9 +140,13 @@ def told(request: web.Request, problem: Problem) -> web.Response:
 
 
 def _to_login(request: web.Request) -> web.Response:
-    if request.headers.get("HX-Request") == "true" or request.method != "GET":
-        return web.Response(status=204 if "HX-Request" in request.headers else 303, headers=_both(LOGIN))
-    return web.Response(status=303, headers={"Location": f"{LOGIN}?next={quote(request.path_qs, safe='')}"})
+    """To the door, and from there back to the page that was open."""
+    if request.headers.get("HX-Request") == "true":
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        return web.Response(status=204, headers={"HX-Redirect": _login(page.path, page.query)})
+    if request.method != "GET":
+        return web.Response(status=303, headers={"Location": LOGIN})
+    return web.Response(status=303, headers={"Location": _login(request.path, request.query_string)})
 
 
 def _path(request: web.Request) -> str:
@@ -147,8 +154,9 @@ def _path(request: web.Request) -> str:
     return _SECRET_PATH.sub(r"\1…", request.path)
 
 
-def _both(path: str) -> dict[str, str]:
-    return {"HX-Redirect": path, "Location": path}
+def _login(path: str, query: str) -> str:
+    back = f"{path}?{query}" if query else path
+    return f"{LOGIN}?next={quote(back, safe='')}" if back else LOGIN
 
 
 async def _nothing(_request: web.Request) -> web.StreamResponse:

@@ -116,4 +116,6 @@ def _text(value: object) -> str:
 
 def _next(path: str | None) -> str:
     """Where to go afterwards: an address of the console alone, never another site's."""
-    return path if path and path.startswith(f"{ROOT}/") and "//" not in path and "\\" not in path and path.isprintable() else ROOT
+    if not path or not path.startswith((f"{ROOT}/", f"{ROOT}?")):
+        return ROOT
+    return path if "//" not in path and "\\" not in path and path.isprintable() else ROOT

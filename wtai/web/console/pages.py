@@ -4,6 +4,7 @@ from typing import Final
 
 from wtai.web.console import conversation, dashboard, inbox, inbox_labels, setup_steps, stream
 from wtai.web.console.page import Page
+from wtai.web.console.settings.pages import PAGES as SETTINGS
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
@@ -12,4 +13,5 @@ PAGES: Final[tuple[Page, ...]] = (
     *dashboard.PAGES,
     *setup_steps.PAGES,
     *stream.PAGES,
+    *SETTINGS,
 )

@@ -5,25 +5,26 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from pydantic import ValidationError
 
-from wtai.channels import accounts
 from wtai.channels.store import numbers
-from wtai.channels.twilio.webhook import webhook_url
 from wtai.conversation.views_store import ConversationRow, MessageRow, conversation_row, message_rows
 from wtai.db.tx import OwnerTx
-from wtai.errors import NotFound
 from wtai.identity.quota import QuotaReached
+from wtai.web.api.accounts import NewAccount, connect_account
 from wtai.web.console.dispatch import SETUP
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.setup import NUMBER
+from wtai.web.problems import Problem
+from wtai.web.webhooks import inbound_address
 
 FIRST: Final = f"{SETUP}/first"
 
-_SID: Final = re.compile(r"AC[0-9a-f]{32}")
-_TOKEN: Final = re.compile(r"[!-~]{16,256}")
 _PHONE: Final = re.compile(r"\+[0-9]{8,15}")
 _PUNCTUATION: Final = re.compile(r"[\s().-]")
-_CHANNELS: Final = {"whatsapp": "whatsapp:", "sms": ""}
+_PREFIXES: Final = {"whatsapp": "whatsapp:", "sms": ""}
+_FIELDS: Final = {"account_sid": "sid", "auth_token": "token", "numbers": "number"}
+"""Where the form has what the API's model has."""
 
 
 async def number(visit: Visit) -> web.StreamResponse:
@@ -37,21 +38,23 @@ async def connect(visit: Visit) -> web.StreamResponse:
     """Connect it. What is wrong is told beside its field; the token is never shown again."""
     form = await visit.form()
     given = {field: form.get(field, "").strip() for field in ("sid", "token", "number", "channel")}
-    phone = _PUNCTUATION.sub("", given["number"].removeprefix("whatsapp:"))
-    wrong = {field: "form" for field, pattern in (("sid", _SID), ("token", _TOKEN)) if not pattern.fullmatch(given[field])}
-    if not _PHONE.fullmatch(phone) or given["channel"] not in _CHANNELS:
-        wrong["number"] = "form"
+    phone = _PUNCTUATION.sub("", given["number"])
+    wrong = {} if _PHONE.fullmatch(phone) and given["channel"] in _PREFIXES else {"number": "form"}
+    address = _PREFIXES.get(given["channel"], "") + phone
+    try:
+        said = NewAccount.model_validate({"account_sid": given["sid"], "auth_token": given["token"], "numbers": [address]})
+    except ValidationError as exc:
+        wrong = {**{_FIELDS[str(error["loc"][0])]: "form" for error in exc.errors()}, **wrong}
     if wrong:
         return _form(visit, given, wrong)
-    address = _CHANNELS[given["channel"]] + phone
-
-    def work(tx: OwnerTx) -> None:
-        accounts.connect(tx, visit.means.sealer, given["sid"], [given["token"]], [address], now=visit.now)
-
     try:
-        await visit.audited("channel_accounts.create", given["sid"], work)
-    except NotFound:
-        return _form(visit, given, {"number": "taken"})
+        await visit.audited(
+            "channel_accounts.create",
+            said.account_sid,
+            lambda tx: connect_account(tx, visit.means.sealer, said, now=visit.now),
+        )
+    except Problem as problem:
+        return _form(visit, given, {_FIELDS[fault.pointer.split("/")[1]]: "taken" for fault in problem.faults})
     except QuotaReached:
         return _form(visit, given, {"number": "quota"})
     return visit.go(FIRST)
@@ -69,7 +72,7 @@ async def first(visit: Visit) -> web.StreamResponse:
         through=through,
         heard=heard,
         addresses=[address for _, address in await visit.read(numbers)],
-        webhook=webhook_url(visit.means.public_url),
+        webhook=inbound_address(visit.means.public_url),
         is_public=visit.means.settings.server.public_url is not None,
     )
 
@@ -95,7 +98,7 @@ def _form(visit: Visit, given: dict[str, str], wrong: dict[str, str]) -> web.Res
         section="setup",
         given=values,
         wrong=wrong,
-        webhook=webhook_url(visit.means.public_url),
+        webhook=inbound_address(visit.means.public_url),
         is_public=visit.means.settings.server.public_url is not None,
     )
 
