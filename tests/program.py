@@ -27,6 +27,7 @@ from wtai.app import Role, Running, running
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase, connect
+from wtai.identity.audit_store import OPERATOR
 from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
 from wtai.secrets import create_key_file
@@ -203,7 +204,7 @@ class World:
             for number in range(1, owners + 1):
                 await self._connect_owner(database, settings, number)
                 for name in off:
-                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), now=0)
+                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), actor=OPERATOR, now=0)
         finally:
             await database.close()
 
@@ -227,6 +228,7 @@ class World:
             "database": {"url": f"sqlite:///{self.data_dir / 'wtai.db'}"},
             "security": {"key_file": str(self.data_dir / "wtai.key")},
             "media": {"directory": str(self.data_dir / "media")},
+            "backup": {"directory": str(self.data_dir / "backups")},
             "twilio": {"base_url": self.twilio.url, "messaging_url": self.twilio.url},
             "openai": {"base_url": f"{self.model.url}/v1"},
         }

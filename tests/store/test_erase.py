@@ -164,6 +164,7 @@ async def test_staff_is_erased_with_log_ins_tokens_and_name_in_the_work_of_other
         for column in ("author FROM conversation_notes", "staff FROM conversation_events", "staff FROM messages"):
             (signed,) = place.rows(f"SELECT DISTINCT {column} WHERE owner_id = 1")
             assert set(signed.values()) == {"erased"}
+        assert place.rows("SELECT actor FROM feature_versions WHERE owner_id = 1") == [{"actor": "erased"}]
         assert content(place, ANA)["messages"]
         assert receipt.removed["sessions"] == receipt.removed["api_tokens"] == receipt.removed["idempotency_keys"] == 1
     assert place.bytes_of("Davizanzibar") == []

@@ -26,6 +26,7 @@ from wtai.identity.model import Owner
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.registration import Admin, let_owner, register
 from wtai.settings import Settings
+from wtai.web.webhooks import inbound_address
 
 _AUTH_TOKEN = click.option(
     "--auth-token-file", type=click.File("r"), required=True, help="File with the auth token; '-' reads it from standard input."
@@ -212,10 +213,8 @@ def rotate(
 
 
 def webhook_url(settings: Settings) -> str:
-    """What to set in Twilio. The fragment makes it try again: without it one lost connection loses the message (connection
-    overrides).
-    """
-    return f"{settings.server.public_url or 'https://YOUR-HOST'}/webhooks/twilio/inbound#rc=3&rp=all&ct=3000&rt=4500"
+    """What to set in Twilio."""
+    return inbound_address(settings.server.public_url or "https://YOUR-HOST")
 
 
 def _tokens(auth_token_file: TextIO, secondary_token_file: TextIO | None) -> list[str]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
-_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
 Dollars = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
 _CHOICES: Final = TypeAdapter(dict[str, JsonValue])
@@ -33,9 +33,9 @@ class Shift(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        unknown = [day for day in self.days if day not in _DAYS]
+        unknown = [day for day in self.days if day not in DAYS]
         if unknown:
-            raise ValueError(f"days must be of {', '.join(_DAYS)}")
+            raise ValueError(f"days must be of {', '.join(DAYS)}")
         if self.start.tzinfo or self.end.tzinfo:
             raise ValueError("start and end are local times such as 09:00, without a time zone")
         if self.end != time() and self.end <= self.start:
@@ -45,7 +45,7 @@ class Shift(BaseModel):
     def covers(self, moment: datetime) -> bool:
         """Whether the shift is on at this local time."""
         now = moment.time()
-        return _DAYS[moment.weekday()] in self.days and self.start <= now and (self.end == time() or now < self.end)
+        return DAYS[moment.weekday()] in self.days and self.start <= now and (self.end == time() or now < self.end)
 
 
 class Preferences(BaseModel):

@@ -103,6 +103,7 @@ def remove_person(tx: OwnerTx, person: User) -> tuple[dict[str, int], dict[str, 
     anonymised = {
         "usage": erase_store.anonymise_usage(tx, person.id),
         "conversations, conversation_notes": erase_store.leave_work(tx, person.id, person.public_id),
+        "feature_versions": erase_store.leave_versions(tx, person.public_id),
         "audit_log": erase_from_audit(tx, person.public_id),
     }
     removed.update(erase_store.delete_rows_of_person(tx, person.id, person.public_id))

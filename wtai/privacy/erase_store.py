@@ -130,6 +130,11 @@ def leave_work(tx: OwnerTx, user_id: int, public: str) -> int:
     )
 
 
+def leave_versions(tx: OwnerTx, public: str) -> int:
+    """Take a member of staff out of the versions of features that they set. Returns the number of rows."""
+    return tx.run("UPDATE feature_versions SET actor = 'erased' WHERE owner_id = :owner AND actor = :public", public=public)
+
+
 def delete_rows_of_person(tx: OwnerTx, user_id: int, public: str) -> dict[str, int]:
     """Delete what is about a person in the tables of the list, all but those with functions of their own; how many of each."""
     gone = {}

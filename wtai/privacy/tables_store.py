@@ -64,6 +64,7 @@ TABLES: Final = (
     Table("idempotency_keys", "principal = :public", exported=False),
     Table("user_addresses", _USER, keyed=False),
     Table("users", "id = :user_id", hidden=frozenset({"password_hash", "token_version", "found_by"})),
+    Table("feature_versions"),
     Table("features"),
     Table("http_tools", hidden=frozenset({"secret"})),
     Table("templates"),

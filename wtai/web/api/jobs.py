@@ -55,7 +55,7 @@ async def retry(call: Call[None, None]) -> JobView:
 
     def work(tx: SystemTx) -> JobView:
         own = tx.for_owner(call.owner_id)
-        job = _dead(own, call.ids["job"])
+        job = dead_job(own, call.ids["job"])
         retry_dead(tx, job.id, now=call.now)
         return _shown(job_row(own, job.id))
 
@@ -66,13 +66,13 @@ async def discard(call: Call[None, None]) -> None:
     """What it was for is not done."""
 
     def work(tx: SystemTx) -> None:
-        discard_dead(tx, _dead(tx.for_owner(call.owner_id), call.ids["job"]).id)
+        discard_dead(tx, dead_job(tx.for_owner(call.owner_id), call.ids["job"]).id)
 
     await call.commit_across(work)
 
 
-def _dead(tx: OwnerTx, public: str) -> JobRow:
-    """Problem unless the job is dead."""
+def dead_job(tx: OwnerTx, public: str) -> JobRow:
+    """The job that is called this. NotFound; Problem unless it is dead."""
     job = job_row(tx, _key(public))
     if job.state != "dead":
         raise Problem(WRONG_STATE, f"the job is {job.state}: only a dead one is run again or discarded")
@@ -86,10 +86,15 @@ def _key(public: str) -> int:
     return int(match[1])
 
 
+def public_id_of_job(job: JobRow) -> str:
+    """What a job is called outside."""
+    return f"job_{job.id}"
+
+
 def _shown(job: JobRow) -> JobView:
     return JobView.model_validate(
         {
-            "id": f"job_{job.id}",
+            "id": public_id_of_job(job),
             "kind": job.kind,
             "state": job.state,
             "run_at": at(job.run_at),

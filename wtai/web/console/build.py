@@ -5,11 +5,12 @@ import asyncio
 from aiohttp import web
 
 from wtai.clock import Clock
-from wtai.db.tx import Database
+from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
 from wtai.identity.from_settings import preferences, sealer
 from wtai.identity.passwords import Passwords
 from wtai.identity.sessions import Sessions
+from wtai.privacy.eraser import Eraser
 from wtai.settings import Settings
 from wtai.web.console import assets
 from wtai.web.console.conversation_presence import Presence
@@ -21,7 +22,7 @@ from wtai.web.console.pages import PAGES
 
 
 def routes(
-    settings: Settings, database: Database, clock: Clock, *, public_url: str, stopping: asyncio.Event
+    settings: Settings, database: SqliteDatabase, clock: Clock, *, public_url: str, stopping: asyncio.Event
 ) -> list[web.RouteDef]:
     """All paths below ``/console``. Streams end once ``stopping`` is set."""
     seal = sealer(settings)
@@ -34,6 +35,8 @@ def routes(
         egress=Egress(settings.egress.allowed_private_hosts),
         base=preferences(settings),
         live=Live(database, stopping),
+        eraser=Eraser.of(settings, database, clock),
+        clock=clock,
         presence=Presence(),
         public_url=public_url,
     )

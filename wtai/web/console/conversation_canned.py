@@ -10,6 +10,7 @@ from wtai.conversation.canned_store import Canned, CannedTaken
 from wtai.db.tx import OwnerTx
 from wtai.web.api.errors import wrong
 from wtai.web.console.page import ROOT, Page, Visit, required
+from wtai.web.console.settings.frame import around
 from wtai.web.problems import Problem
 
 _SETTINGS: Final = f"{ROOT}/settings/canned"
@@ -79,10 +80,11 @@ async def _shown(
     visit: Visit, *, fault: CannedTaken | Problem | None = None, given: dict[str, str] | None = None, of: str = ""
 ) -> web.Response:
     canned: list[Canned] = await visit.read(store.canned_replies)
+    status = 422 if fault else 200
     return visit.page(
         "conversation/canned.html",
-        status=422 if fault else 200,
-        section="settings",
+        status=status,
+        **around(visit, _SETTINGS, status),
         canned=canned,
         may_change=visit.may("canned_replies.update"),
         fault=fault is not None,

@@ -7,6 +7,7 @@ from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
 from aiohttp import web
 from markupsafe import Markup
 
+from wtai.clock import Clock
 from wtai.db.tx import Database, OwnerTx
 from wtai.egress import Egress
 from wtai.identity.access import Principal, allowed
@@ -15,6 +16,7 @@ from wtai.identity.model import Owner, User
 from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
+from wtai.privacy.eraser import Eraser
 from wtai.secrets import Sealer
 from wtai.settings import Settings
 from wtai.web.console.conversation_presence import Presence
@@ -42,6 +44,8 @@ class Means:
     egress: Egress
     base: Preferences
     live: Live
+    eraser: Eraser
+    clock: Clock
     presence: Presence
     public_url: str
 

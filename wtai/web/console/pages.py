@@ -4,10 +4,12 @@ from typing import Final
 
 from wtai.web.console import conversation, inbox, inbox_labels, stream
 from wtai.web.console.page import Page
+from wtai.web.console.settings.pages import PAGES as SETTINGS
 
 PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
     *inbox_labels.PAGES,
     *conversation.PAGES,
     *stream.PAGES,
+    *SETTINGS,
 )
