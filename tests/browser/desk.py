@@ -11,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 from tests.browser.conftest import Complaints
 from tests.web.api_client import PASSWORD
 from tests.web.console_client import ADMIN, Staff
+from wtai.web.console.pages import PAGES
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
@@ -63,6 +64,17 @@ class Desk(Door):
     """The door of a program with staff."""
 
     staff: Staff
+
+    async def pages(self) -> list[str]:
+        """The addresses of all that is a page of its own and needs no id."""
+        found = []
+        for page in PAGES:
+            if page.method == "GET" and "{" not in page.path and page.path != "/console/live":
+                reply = await self.staff.admin.get(page.path)
+                assert reply.status == 200, page.path
+                if reply.text.startswith("<!doctype html>"):
+                    found.append(page.path)
+        return found
 
 
 async def violations(page: Page, *rules: str) -> list[str]:
