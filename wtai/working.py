@@ -47,6 +47,7 @@ from wtai.jobs.worker import JobKind, Worker
 from wtai.privacy.backups import BACKUP, Backups
 from wtai.privacy.erase import FINISH
 from wtai.privacy.eraser import Eraser
+from wtai.rollups.rollups import ROLLUPS, Rollups
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
 
@@ -126,6 +127,7 @@ async def working(
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
             UPKEEP: JobKind(Upkeep(database, clock).handle, settings.worker.max_attempts),
+            ROLLUPS: JobKind(Rollups(database, base, clock).handle, settings.worker.max_attempts),
             DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **_remembering(settings, database, memories, meter, clock),
             **_keeping(settings, database, clock),

@@ -139,6 +139,7 @@ def _settle(tx: OwnerTx, word: str, place: Place) -> None:
     put(tx, place, "templates", word, locale="pt-BR")
     put(tx, place, "webhook_endpoints", word, secrets="[]", events="[]", status="active", disabled_reason=None)
     put(tx, place, "kept_opt_outs", word)
+    put(tx, place, "rollups", word, span="day", count=1)
     put(tx, place, "labels", word, colour="red")
     put(tx, place, "usage_months", word, month="2026-11", booked=7)
     put(tx, place, "canned_replies", word)

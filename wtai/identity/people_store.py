@@ -34,9 +34,9 @@ def people_who_write(tx: OwnerTx, *, words: str = "", before: int | None = None,
             SELECT u.id, u.public_id, u.name, u.created_at FROM users u
             WHERE u.owner_id = :owner AND u.email IS NULL AND u.id < :before
                 AND EXISTS (SELECT 1 FROM user_addresses s WHERE s.owner_id = :owner AND s.user_id = u.id)
-                AND (:words = '' OR lower(u.name) LIKE :named ESCAPE '!' OR (:digits <> '' AND EXISTS (
-                    SELECT 1 FROM user_addresses a
-                    WHERE a.owner_id = :owner AND a.user_id = u.id AND a.address LIKE '%' || :digits || '%'
+                AND (:words = '' OR lower(u.name) LIKE :named ESCAPE '!' OR (:digits <> '' AND u.id IN (
+                    SELECT a.user_id FROM user_addresses a
+                    WHERE a.owner_id = :owner AND a.address LIKE '%' || :digits || '%'
                 )))
             ORDER BY u.id DESC LIMIT :limit
         )

@@ -72,11 +72,13 @@ TABLES: Final = (
     Table("twilio_numbers", keyed=False),
     Table("twilio_accounts", hidden=frozenset({"tokens"})),
     Table("kept_opt_outs", exported=False, keyed=False),
+    Table("rollups", keyed=False),
 )
 
 EXEMPT: Final = {
     "owners": "the owner's own row, emptied",
     "plans": "the platform's, of nobody",
+    "rollup_positions": "the platform's, of nobody",
     "jobs": "found by the ids in their payloads",
     "audit_log": "append-only but for erase_from_audit and erase_audit",
     "audit_erasures": "the marker of that exception, empty outside of it",

@@ -34,7 +34,9 @@ HTML: Final = "text/html"
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What pages work with besides the data; ``base`` holds for owners that chose nothing of their own."""
+    """What pages work with besides the data; ``base`` holds for owners that chose nothing of their own, ``simulator_url`` is the
+    simulator's page, if there is one.
+    """
 
     settings: Settings
     database: Database
@@ -48,6 +50,7 @@ class Means:
     clock: Clock
     presence: Presence
     public_url: str
+    simulator_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
