@@ -65,8 +65,6 @@
     stream.addEventListener("htmx:sse:error", () => show("connecting"));
     stream.addEventListener("htmx:sse:before:connection", () => { if (heard) show("connecting"); });
     addEventListener("offline", () => show("stale"));
-    // htmx looks at the page as soon as it is there itself, which its extension may not be yet.
-    addEventListener("DOMContentLoaded", () => htmx.process(stream));
   }
 
   document.addEventListener("change", (event) => {
