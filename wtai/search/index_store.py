@@ -121,8 +121,8 @@ def messages_with(tx: OwnerTx, question: Question, *, before: int = NEWEST, limi
     return [hit for slot in slots if firsts[slot // SLOTS] == slot for hit in _hits(tx, slot)]
 
 
-def people_called(tx: OwnerTx, question: Question, *, limit: int) -> list[int]:
-    """Up to ``limit`` of the owner's people who are found by this, those who came last first."""
+def people_called(tx: OwnerTx, question: Question, *, before: int = NEWEST, limit: int) -> list[int]:
+    """Up to ``limit`` of the owner's people who are found by this, with a key below ``before``, those who came last first."""
     parts = (question.digits,) if question.digits else (*question.whole, *question.beginnings)
     if not parts:
         return []
@@ -130,10 +130,11 @@ def people_called(tx: OwnerTx, question: Question, *, limit: int) -> list[int]:
     rows = tx.all(
         """
         SELECT id FROM users
-        WHERE owner_id = :owner AND role = 'user' AND instr(found_by, :first) > 0 AND instr(found_by, :second) > 0
-            AND instr(found_by, :third) > 0 AND instr(found_by, :fourth) > 0
+        WHERE owner_id = :owner AND role = 'user' AND id < :before AND instr(found_by, :first) > 0
+            AND instr(found_by, :second) > 0 AND instr(found_by, :third) > 0 AND instr(found_by, :fourth) > 0
         ORDER BY id DESC LIMIT :limit
         """,
+        before=before,
         first=first,
         second=second,
         third=third,
@@ -141,11 +142,15 @@ def people_called(tx: OwnerTx, question: Question, *, limit: int) -> list[int]:
         limit=limit,
     )
     fresh = tx.all(
-        "SELECT id, name FROM users WHERE owner_id = :owner AND role = 'user' AND found_by IS NULL ORDER BY id DESC LIMIT :limit",
+        """
+        SELECT id, name FROM users WHERE owner_id = :owner AND role = 'user' AND id < :before AND found_by IS NULL
+        ORDER BY id DESC LIMIT :limit
+        """,
+        before=before,
         limit=_CAUGHT_UP,
     )
     also = [row["id"] for row in fresh if question.names(found_by(row["name"], _addresses(tx, row["id"])))]
-    return [*also, *(row["id"] for row in rows)][:limit]
+    return sorted({*also, *(row["id"] for row in rows)}, reverse=True)[:limit]
 
 
 def latest_conversation(tx: OwnerTx, user_id: int) -> int | None:
