@@ -95,8 +95,7 @@ def conversation(tx: OwnerTx, conversation_id: int) -> Conversation | None:
 def open_conversation(tx: OwnerTx, user_id: int, address: str) -> Conversation | None:
     """The open conversation of this person with this address of ours; a constraint allows one."""
     row = tx.one(
-        f"""{_CONVERSATION} WHERE owner_id = :owner AND user_id = :user_id AND address = :address
-        AND state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF')""",
+        f"{_CONVERSATION} WHERE owner_id = :owner AND user_id = :user_id AND address = :address AND closed_at IS NULL",
         user_id=user_id,
         address=address,
     )
@@ -218,7 +217,7 @@ def due(tx: SystemTx, *, now: int, limit: int) -> list[tuple[int, int]]:
         UNION
         SELECT owner_id, id FROM (
             SELECT owner_id, id FROM conversations
-            WHERE state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF') AND expires_at <= :now
+            WHERE closed_at IS NULL AND expires_at <= :now
             ORDER BY expires_at LIMIT :limit
         ) AS expired
         LIMIT :limit
