@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wtai.db import sqlite as module
+from wtai.db import connection
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.errors import StorageUnavailable
@@ -65,7 +65,7 @@ print("free", flush=True)
 async def test_a_database_locked_by_another_process_is_unavailable_and_comes_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(connection, "_BUSY_TIMEOUT_MS", 100)
     database = await SqliteDatabase.open(path)
     process = other_process(LOCKER, path)
     try:

@@ -1,8 +1,9 @@
 """Jobs written and read in the caller's own transaction, whatever backend runs them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pydantic_core import to_json
 
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.errors import NotFound
@@ -61,7 +62,7 @@ def enqueue(
         kind=kind,
         key=key,
         unique_key=unique_key,
-        payload=json.dumps(dict(payload), separators=(",", ":")),
+        payload=to_json(payload).decode(),
         priority=priority,
         run_at=due,
         now=now,
