@@ -31,7 +31,7 @@ SECTOR = 512
 
 async def acknowledge_writes(path: Path, count: int, *, sabotage: bool) -> None:
     """Write jobs one by one and together, some of them relaxed, and tell of each durable one once it is written."""
-    module._CHECKPOINT_SECONDS = 0.01  # type: ignore[misc]
+    module._UPKEEP_SECONDS = 0.01  # type: ignore[misc]
     module._CHECKPOINT_BYTES = 40_000  # type: ignore[misc]
     if sabotage:
         careful = module.connect

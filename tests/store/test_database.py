@@ -270,7 +270,7 @@ async def test_reads_that_wait_for_a_connection_when_the_database_closes_are_tol
 async def test_a_checkpoint_that_fails_does_not_keep_the_database_from_closing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_UPKEEP_SECONDS", 0.01)
     monkeypatch.setattr(module, "_CHECKPOINT_BYTES", 0)
     database = await SqliteDatabase.open(path)
     await database.write(1, note, "x")
@@ -281,7 +281,7 @@ async def test_a_checkpoint_that_fails_does_not_keep_the_database_from_closing(
 
 
 async def test_the_log_is_checkpointed_beside_the_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_UPKEEP_SECONDS", 0.01)
     monkeypatch.setattr(module, "_CHECKPOINT_BYTES", 10_000)
     monkeypatch.setattr(module, "_TRUNCATE_BYTES", 20_000)
     database = await SqliteDatabase.open(path)

@@ -14,6 +14,7 @@ except ImportError:  # no wheel for this platform
     import sqlite3 as driver
 
 __all__ = [
+    "DISK_FAULTS",
     "DRIVER",
     "STORAGE_FAULTS",
     "VERSION",
@@ -50,6 +51,8 @@ STORAGE_FAULTS: Final = frozenset(
 )
 """Primary result codes (sqlite.org/rescode.html) for which no statement is to blame. The driver raises OperationalError for some
 of them and for wrong statements alike."""
+DISK_FAULTS: Final = frozenset({driver.SQLITE_IOERR, driver.SQLITE_CORRUPT, driver.SQLITE_NOTADB})
+"""Of these, those after which nobody knows what the file holds."""
 _MEND = "pip install pysqlite3, or use a Python whose sqlite3 is 3.51.3 or newer and loads extensions"
 
 

@@ -7,7 +7,7 @@ an fsync, however many units share it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import aiosqlite
+import structlog
 
 from wtai.db.connection import (
+    DISK_FAULTS,
     DRIVER,
     STORAGE_FAULTS,
     VERSION,
@@ -29,7 +31,7 @@ from wtai.db.connection import (
 )
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.db.units import Outcome, Synchronous, read_once, run_pragma, write_batch
-from wtai.errors import StorageUnavailable
+from wtai.errors import EnvironmentProblem, StorageUnavailable
 
 __all__ = [
     "DRIVER",
@@ -42,6 +44,8 @@ __all__ = [
     "require_usable_driver",
 ]
 
+log = structlog.get_logger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -50,7 +54,7 @@ _EMPTYING_PAUSE_SECONDS = 0.1
 _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
-_CHECKPOINT_SECONDS = 1.0
+_UPKEEP_SECONDS = 1.0
 
 
 class _Thread(aiosqlite.Connection):
@@ -64,6 +68,14 @@ class _Thread(aiosqlite.Connection):
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((done, partial(function, self._conn, *args, **kwargs)))
         return done
+
+    async def reopen(self) -> None:
+        """Go on with a fresh connection. EnvironmentProblem if there is none to be had; the old one then stays."""
+        old = self._conn
+        done: asyncio.Future[SqliteConnection] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((done, self._connector))
+        self._connection = await done
+        await self.call(lambda _: old.close())
 
     @classmethod
     async def start(cls, path: Path, *, read_only: bool) -> Self:
@@ -99,7 +111,9 @@ class SqliteDatabase:
         self._idle.set()
         self._signals: dict[str, asyncio.Event] = {}
         self._closed = False
-        self._checkpointing = asyncio.create_task(self._checkpoint_loop(), name="db.checkpoint")
+        self._doubt: str | None = None  # why nothing may be written
+        self._broken = False  # and never again
+        self._upkeep = asyncio.create_task(self._look_after(), name="db.upkeep")
 
     @classmethod
     async def open(cls, path: Path, *, readers: int = 2) -> "SqliteDatabase":
@@ -124,9 +138,9 @@ class SqliteDatabase:
                 stack.push_async_callback(thread.close)
             self._closed = True
             await self._idle.wait()
-            self._checkpointing.cancel()
+            self._upkeep.cancel()
             with suppress(asyncio.CancelledError):
-                await self._checkpointing
+                await self._upkeep
 
     async def write(self, owner_id: int, work: Callable[Concatenate[OwnerTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._submit(lambda tx: work(tx.for_owner(owner_id), *args, **kwargs), durable=True)
@@ -186,6 +200,8 @@ class SqliteDatabase:
     async def _submit(self, work: Callable[[SystemTx], T], *, durable: bool) -> T:
         if self._closed:
             raise StorageUnavailable("the database is closing; nothing was written")
+        if self._doubt is not None:
+            raise StorageUnavailable(self._doubt)
         loop = asyncio.get_running_loop()
         unit = _Unit(work, durable, loop.create_future())
         self._pending.append(unit)
@@ -210,6 +226,7 @@ class SqliteDatabase:
         try:
             return await asyncio.shield(reading)
         except driver.DatabaseError as exc:
+            self._judge(exc)
             if primary_code(exc) in STORAGE_FAULTS - {driver.SQLITE_READONLY}:
                 raise StorageUnavailable(f"cannot read the database now: {exc}") from exc
             raise
@@ -217,48 +234,100 @@ class SqliteDatabase:
     def _commit_next(self) -> None:
         """Hand what is pending to the writer's thread."""
         batch = [self._pending.popleft() for _ in range(min(len(self._pending), _MAX_BATCH))]
+        if self._doubt is not None:
+            self._go_on()
+            _tell(batch, [Outcome(error=StorageUnavailable(self._doubt))] * len(batch))
+            return
         durable = any(unit.durable for unit in batch)
         works = [unit.work for unit in batch]
         written = self._writer.hand_over(write_batch, works, durable, self._synchronous)
         written.add_done_callback(partial(self._committed, batch))
 
     def _committed(self, batch: list[_Unit], written: asyncio.Future[list[Outcome]]) -> None:
-        if self._pending:
-            self._commit_next()  # first, so that the disk works while those of this batch are told
-        else:
-            self._idle.set()
         error = written.exception()
+        self._judge(error)
+        self._go_on()  # first, so that the disk works while those of this batch are told
         if isinstance(error, driver.DatabaseError | MemoryError):
             lost = StorageUnavailable(f"cannot write the database now: {error}; nothing was written")
             lost.__cause__ = error
             error = lost
         outcomes = written.result() if error is None else [Outcome(error=error)] * len(batch)
-        for unit, outcome in zip(batch, outcomes, strict=True):
-            unit.ended = True
-            if unit.done.done():
-                continue
-            if outcome.error is None:
-                unit.done.set_result(outcome.result)
-            else:
-                unit.done.set_exception(outcome.error)
+        _tell(batch, outcomes)
         for channel in set().union(*[outcome.signals for outcome in outcomes]):
             self._signals.setdefault(channel, asyncio.Event()).set()
 
-    async def _checkpoint_loop(self) -> None:
+    def _go_on(self) -> None:
+        if self._pending:
+            self._commit_next()
+        else:
+            self._idle.set()
+
+    def _judge(self, error: BaseException | None) -> None:
+        """After an error of the disk nothing is written before the file was opened anew and found whole."""
+        if self._doubt is None and error is not None and primary_code(error) in DISK_FAULTS:
+            self._doubt = f"the database is to be checked after an error ({error}); nothing is written until then"
+            log.error("database.in_doubt", error=str(error))
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(_UPKEEP_SECONDS)
+            try:
+                if self._doubt is None:
+                    await self._checkpoint()
+                elif not self._broken:
+                    await self._check()
+            except (FileNotFoundError, EnvironmentProblem, driver.DatabaseError) as exc:
+                self._judge(exc)  # no log, or busy, or out of order: the next round tries again
+
+    async def _checkpoint(self) -> None:
         """Move the log into the database file, away from the committing thread: automatic checkpoints are the p99 of commits.
 
         The little that was committed meanwhile is left to the committing thread: once nothing is left, the next commit starts
         the log over, and to overwrite a log takes half the time of extending it.
         """
-        log = self._path.with_name(self._path.name + "-wal")
-        while True:
-            await asyncio.sleep(_CHECKPOINT_SECONDS)
-            with suppress(FileNotFoundError, driver.DatabaseError):  # no log, or busy: the next round tries again
-                size = log.stat().st_size
-                if size > _CHECKPOINT_BYTES:
-                    mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
-                    await self._checkpointer.call(run_pragma, f"PRAGMA wal_checkpoint({mode})")
-                    await self._writer.call(run_pragma, "PRAGMA wal_checkpoint(PASSIVE)")
+        size = self._path.with_name(self._path.name + "-wal").stat().st_size
+        if size > _CHECKPOINT_BYTES:
+            mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
+            await self._checkpointer.call(run_pragma, f"PRAGMA wal_checkpoint({mode})")
+            await self._writer.call(run_pragma, "PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def _check(self) -> None:
+        """Open the file anew, and go on if it is whole; else nothing is written any more.
+
+        What a sync could not bring to the disk the kernel may hold for written from then on, so that no later sync brings it
+        there. So the log is moved into the file as a whole, before anything is written behind it.
+        """
+        await self._writer.reopen()
+        await self._checkpointer.reopen()
+        for _ in self._readers:
+            reader = await self._idle_readers.get()
+            try:
+                await reader.reopen()
+            finally:
+                self._idle_readers.put_nowait(reader)
+        _, logged, moved = await self._writer.call(_first, "PRAGMA wal_checkpoint(PASSIVE)")
+        if moved < logged:
+            return  # another process reads; the next round tries again
+        (found,) = await self._writer.call(_first, "PRAGMA quick_check(1)")
+        self._synchronous = Synchronous()
+        if found == "ok":
+            self._doubt = None
+            log.warning("database.found_whole")
+        else:
+            self._broken = True
+            self._doubt = f"the database is broken ({found}); stop the program and restore a back-up: `wtai restore`"
+            log.critical("database.broken", problem=found, mend="stop the program and restore a back-up: `wtai restore`")
+
+
+def _tell(batch: Sequence[_Unit], outcomes: Sequence[Outcome]) -> None:
+    for unit, outcome in zip(batch, outcomes, strict=True):
+        unit.ended = True
+        if unit.done.done():
+            continue
+        if outcome.error is None:
+            unit.done.set_result(outcome.result)
+        else:
+            unit.done.set_exception(outcome.error)
 
 
 async def _to_its_end(done: "asyncio.Future[T]") -> T:
