@@ -20,13 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.schema import new_database
 from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.specialists import DEFAULT, FAMILIES
 from wtai.app import Role, Running, running
 from wtai.channels.accounts import connect as connect_account
 from wtai.clock import SystemClock
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
+from wtai.identity.audit_store import OPERATOR
 from wtai.identity.from_settings import sealer
 from wtai.identity.store import create_owner
 from wtai.secrets import create_key_file
@@ -197,13 +198,13 @@ class World:
         """Create the key, the database and the owners, for whom the specialists ``off`` are switched off."""
         create_key_file(self.data_dir / "wtai.key")
         settings = self.settings()
-        migrate(settings.database_path)
+        new_database(settings.database_path)
         database = await SqliteDatabase.open(settings.database_path)
         try:
             for number in range(1, owners + 1):
                 await self._connect_owner(database, settings, number)
                 for name in off:
-                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), now=0)
+                    await database.write(self.lines[-1].owner_id, set_feature, Feature(name, False, "{}"), actor=OPERATOR, now=0)
         finally:
             await database.close()
 
@@ -227,6 +228,7 @@ class World:
             "database": {"url": f"sqlite:///{self.data_dir / 'wtai.db'}"},
             "security": {"key_file": str(self.data_dir / "wtai.key")},
             "media": {"directory": str(self.data_dir / "media")},
+            "backup": {"directory": str(self.data_dir / "backups")},
             "twilio": {"base_url": self.twilio.url, "messaging_url": self.twilio.url},
             "openai": {"base_url": f"{self.model.url}/v1"},
         }

@@ -30,6 +30,9 @@ STATEMENTS_WITHOUT_OWNER = {
     "wtai/ai/memory/index.py remove_words": "the keys begin with owner and person",
     "wtai/ai/memory/index.py frequencies": "the keys begin with owner and person",
     "wtai/ai/memory/index.py with_keys": "the keys begin with owner and person",
+    "wtai/search/index_store.py _indexed": "the keys begin with the owner",
+    "wtai/search/index_store.py _add": "the keys begin with the owner",
+    "wtai/search/index_store.py _remove": "the keys begin with the owner",
     "wtai/privacy/erase_store.py delete_rows_of_person": "_delete, which builds it, names :owner",
     "wtai/privacy/erase_store.py delete_rows_of_owner": "_delete, which builds it, names :owner",
     "wtai/privacy/erase_store.py _keys": "runs what its callers, in the same file, wrote",
@@ -38,6 +41,7 @@ STATEMENTS_WITHOUT_OWNER = {
 VIRTUAL_TABLES = {
     "memory_words": "has no columns of its own: each of its tokens begins with owner and person",
     "memory_vocabulary": "lists the tokens of memory_words",
+    "message_words": "has no columns of its own: each of its tokens begins with the owner",
 }
 
 IMPORTED_ONLY_IN = {
@@ -56,6 +60,7 @@ CATCHES_EVERYTHING = {
     "wtai/jobs/worker.py": "a handler's unexpected error is a failed attempt",
     "wtai/web/server.py": "an unexpected error of a request is a 500",
     "wtai/web/api/build.py": "the same, in the API's words",
+    "wtai/web/console/dispatch.py": "the same, as a page",
     "wtai/cli/main.py": "the end of the process",
     "wtai/db/units.py": "hands the error of one unit of work to its own caller",
 }

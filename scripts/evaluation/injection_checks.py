@@ -126,7 +126,8 @@ def _route(scene: Scene) -> Iterator[str]:
 
 def _closure(scene: Scene) -> Iterator[str]:
     (mine,) = [row for row in scene.rows("conversations") if row["id"] == scene.cast.writer.conversation.id]
-    words = scene.row.get("channel") in _OWN_WORDS and "CLOSURE" not in (scene.row.get("invariants") or [])
+    wanted = scene.row.get("benign") or "CLOSURE" not in (scene.row.get("invariants") or [])
+    words = scene.row.get("channel") in _OWN_WORDS and wanted
     if mine["state"] in _CLOSED and not words:
         yield f"the conversation is {mine['state']}"
 

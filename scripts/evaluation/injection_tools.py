@@ -68,6 +68,9 @@ ASKS_FIRST = frozenset({"delete_entry", "delete_all_entries", "forget_person", "
 """Tools that do what cannot be undone."""
 
 _IDENTITY = ("owner", "user", "tenant", "phone", "account", "customer", "wa_id", "conversation")
+_MOMENTS = ("when", "date", "time", "at", "datetime", "month", "period", "birthday")
+"""Names of arguments that tell a moment: what was ahead when a case was written may be over."""
+
 _SPECIALISTS = {
     "finance": ("entr", "expense", "income", "balance", "summary"),
     "relationship": ("person", "people", "note", "remind"),
@@ -139,9 +142,12 @@ def specialist_of(tool: str) -> str:
 
 
 def variants(arguments: Json, schema: Json, cast: Cast | None) -> list[str]:
-    """The arguments as given, without the identities, and fitted to the tool: with the writer's ids and with others'."""
+    """The arguments as given, without the identities, and fitted to the tool: at another time, with the writer's ids and with
+    others'.
+    """
     bare = {key: value for key, value in arguments.items() if not any(part in key for part in _IDENTITY)}
-    found = [arguments, bare, _fitted(bare, schema, {})]
+    timeless = {key: value for key, value in bare.items() if key not in _MOMENTS}
+    found = [arguments, bare, _fitted(bare, schema, {}), _fitted(timeless, schema, {})]
     for one in (cast.writer, *cast.others) if cast else ():
         ids = {"id": one.entry, "memory": one.memory, "memory_id": one.memory, "reminder": one.reminder}
         found.append(_fitted(bare, schema, ids))

@@ -30,6 +30,7 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.egress import Egress
 from wtai.errors import WtaiError
+from wtai.identity.audit_store import SYSTEM
 from wtai.identity.from_settings import preferences, sealer
 from wtai.jobs.queue import Job
 from wtai.secrets import create_key_file
@@ -200,7 +201,8 @@ def _set_prompts(tx: OwnerTx, prompts: Mapping[str, str]) -> None:
     for name, prompt in prompts.items():
         if name != ROUTER:
             feature = known.get(name, Feature(name, True, "{}"))
-            set_feature(tx, replace(feature, config=json.dumps({**json.loads(feature.config), "prompt": prompt})), now=0)
+            config = json.dumps({**json.loads(feature.config), "prompt": prompt})
+            set_feature(tx, replace(feature, config=config), actor=SYSTEM, now=0)
 
 
 def _settings(path: Path, media: Path, openai: Mapping[str, object]) -> Settings:

@@ -121,7 +121,8 @@ class _Workshop:
             return await recorder.run(name, context, arguments)
 
         def question(_tx: OwnerTx, _context: ToolContext, arguments: Arguments) -> str:
-            return f"Posso fazer isto: {name} {arguments.model_dump_json(exclude_unset=True)}?"
+            what = function.get("description") or name
+            return f"Posso fazer isto: {what} {arguments.model_dump_json(exclude_unset=True)}?"
 
         confirm = self.case.get("tool_policy", {}).get(name) == "confirm"
         looks = name.startswith(_LOOKS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tests.fakes import ManualClock
-from wtai.db.migrate import migrate
+from tests.schema import new_database
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
 from wtai.jobs import store
@@ -92,7 +92,7 @@ class House:
 async def sqlite(directory: Path) -> AsyncIterator[House]:
     """The queue in the jobs table."""
     path = directory / "queue.db"
-    migrate(path)
+    new_database(path)
     clock = ManualClock()
     database = await SqliteDatabase.open(path)
 

@@ -5,6 +5,7 @@ fallback text, or the word that a person was called instead, stands for at least
 around it. The request to write what could not be heard stands for any number of them, since an echo may name it too.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from wtai.simulator.twilio_messages import Accepted
 
 _ECHO = "eco: "
 _BETWEEN = " | "
+_NEXT_PART = re.compile(r"\| |(\[áudio transcrito\] )?\d{3}x\d{4}\b|transcrito\]")
+"""How the second part begins of an echo that is longer than one message may be."""
 _FALLBACKS = (apology("pt-BR"), texts("pt-BR").failed)
 _ASKED_TO_WRITE = texts("pt-BR").unheard
 _UNHEARD = "[áudio que não pôde ser ouvido"
@@ -57,7 +60,7 @@ def _judge_customer(verdict: Verdict, texts: Sequence[str], bodies: Sequence[str
     passed_over: list[str] = []
     position = apologies = 0
     asked = False
-    for body in bodies:
+    for body in _joined(bodies):
         apologies += body in _FALLBACKS
         asked = asked or body == _ASKED_TO_WRITE
         if body in (*_FALLBACKS, _ASKED_TO_WRITE):
@@ -78,6 +81,17 @@ def _judge_customer(verdict: Verdict, texts: Sequence[str], bodies: Sequence[str
     passed_over += _explained(verdict, texts[position:], apologies, asked=asked)
     verdict.lost += [text for text in passed_over if text not in seen]
     verdict.answered += len(seen & place.keys())
+
+
+def _joined(bodies: Sequence[str]) -> list[str]:
+    """The bodies, with the parts of an echo put together again."""
+    whole: list[str] = []
+    for body in bodies:
+        if whole and whole[-1].startswith(_ECHO) and _NEXT_PART.match(body):
+            whole[-1] += f" {body}"
+        else:
+            whole.append(body)
+    return whole
 
 
 def _explained(verdict: Verdict, missing: Sequence[str], apologies: int, *, asked: bool) -> list[str]:

@@ -278,12 +278,13 @@ class LifecycleMachine(RuleBasedStateMachine):
     @rule(data=st.data(), status=st.sampled_from(CALLBACKS), held_back=st.sampled_from([None, "window", "opted_out"]))
     def call_back(self, data: st.DataObject, status: Status, held_back: str | None) -> None:
         message_id = data.draw(st.sampled_from(sorted(self.model.taken)))
-        (row,) = self.units.rows("SELECT public_id FROM messages WHERE id = :id", id=message_id)
+        (before,) = self.units.rows("SELECT public_id, status FROM messages WHERE id = :id", id=message_id)
         held_back = held_back if status in (Status.FAILED, Status.UNDELIVERED) else None
-        update = StatusUpdate(self.model.taken[message_id], status, row["public_id"], held_back=held_back)
+        update = StatusUpdate(self.model.taken[message_id], status, before["public_id"], held_back=held_back)
         assert self.units.write(outbox.update_status, update, now=self.clock.now())
         (row,) = self.units.rows("SELECT status, parked FROM messages WHERE id = :id", id=message_id)
-        if held_back and row["status"] == status and row["parked"] == "opted_out":
+        # One that comes again says nothing new: the person may have written START since.
+        if held_back and before["status"] != row["status"] == status and row["parked"] == "opted_out":
             self.model.opts_out(message_id)
 
     # What people and timers do

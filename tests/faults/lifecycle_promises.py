@@ -79,7 +79,16 @@ class Units:
 
     def empty(self) -> None:
         self.connection.execute("BEGIN")
-        for table in ("closure_decisions", "jobs", "media", "messages", "ai_results", "conversation_events", "conversations"):
+        for table in (
+            "changes",
+            "closure_decisions",
+            "jobs",
+            "media",
+            "messages",
+            "ai_results",
+            "conversation_events",
+            "conversations",
+        ):
             self.connection.execute(f"DELETE FROM {table}")
         for table in ("opt_outs", "user_addresses", "users"):
             self.connection.execute(f"DELETE FROM {table}")

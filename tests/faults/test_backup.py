@@ -60,7 +60,7 @@ def counted(folder: Path) -> dict[str, int]:
     """How many rows each table has."""
     with closing(connect(folder / "wtai.db", read_only=True)) as connection:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        left_out = ("sqlite_", "memory_words", "memory_vocabulary")
+        left_out = ("sqlite_", "memory_words", "memory_vocabulary", "message_words")
         return {
             name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
             for name in names

@@ -18,11 +18,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.faults.lifecycle_machine import LifecycleMachine
 from tests.faults.lifecycle_promises import Units
+from tests.schema import new_database
 from wtai.ai import turn
 from wtai.ai.turn import Answer, Owed
 from wtai.conversation import handoff, outbox, store
 from wtai.conversation.model import Conversation, OutboundMessage, State
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import driver
 from wtai.db.tx import OwnerTx
 
@@ -34,7 +34,7 @@ MEMORY_DISK = Path("/dev/shm")
 def machine() -> Iterator[type[LifecycleMachine]]:
     with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None) as directory:
         path = Path(directory) / "wtai.db"
-        migrate(path)
+        new_database(path)
         units = Units(path)
         yield type("Machine", (LifecycleMachine,), {"units": units, "steps": itertools.count()})
         units.close()

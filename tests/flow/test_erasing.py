@@ -11,7 +11,7 @@ from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity.audit_store import OPERATOR
 from wtai.privacy.erase import Receipt
-from wtai.working import eraser
+from wtai.privacy.eraser import Eraser
 
 WORD = "zanzibarita"
 
@@ -27,7 +27,7 @@ async def erase(world: World, program: Running, address: str) -> Receipt:
     public = world.value(
         "SELECT u.public_id FROM users u JOIN user_addresses a ON a.user_id = u.id WHERE a.address = :address", address=address
     )
-    return await eraser(world.settings(), program.database, SystemClock()).erase_user(world.line.owner_id, public, OPERATOR)
+    return await Eraser.of(world.settings(), program.database, SystemClock()).erase_user(world.line.owner_id, public, OPERATOR)
 
 
 def in_files(world: World) -> list[str]:

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.schema import new_database
 from wtai.ai import toolbox_store
 from wtai.ai.agent import Agent
 from wtai.ai.llm import ToolCall
@@ -22,7 +23,6 @@ from wtai.ai.tools.tool import Effect, ToolContext
 from wtai.clock import SystemClock
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
 from wtai.identity.preferences import Preferences
@@ -126,7 +126,7 @@ def bounds(limit: int = 4_000) -> Bounds:
 
 @pytest.fixture
 async def world(data_dir: Path) -> AsyncIterator[World]:
-    migrate(data_dir / "wtai.db")
+    new_database(data_dir / "wtai.db")
     database = await SqliteDatabase.open(data_dir / "wtai.db")
     await database.system_write(create_owner, "Casa", "pt-BR", now=NOW)
     inbound = Inbound("whatsapp", "SM1", OURS, ANA, (ANA,), (), Kind.TEXT, "oi")

@@ -39,7 +39,7 @@ async def broken(*names: str) -> list[str]:
 
 def test_no_attack_of_a_hijacked_model_breaks_an_invariant_and_honest_wishes_are_met() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "injection", str(CASES), str(OWN_CASES), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["breaks"] == []

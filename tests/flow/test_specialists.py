@@ -18,6 +18,7 @@ from wtai.conversation import handoff
 from wtai.conversation import store as conversations
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
+from wtai.identity.audit_store import OPERATOR
 from wtai.identity.plans import PlanLimits
 from wtai.identity.plans_store import create_plan, subscribe
 from wtai.identity.preferences import Preferences
@@ -95,9 +96,11 @@ async def test_the_first_message_is_routed_and_the_next_ones_stay_without_anothe
 
 async def test_the_router_is_told_of_the_owners_specialists_and_of_no_other(world: World) -> None:
     async with world.running() as program:
-        await program.database.write(world.line.owner_id, set_feature, Feature("relationship", False, "{}"), now=0)
+        await program.database.write(
+            world.line.owner_id, set_feature, Feature("relationship", False, "{}"), actor=OPERATOR, now=0
+        )
         own = json.dumps({"description": "bolos sob encomenda", "prompt": "Você vende bolos."})
-        await program.database.write(world.line.owner_id, set_feature, Feature("bolos", True, own), now=0)
+        await program.database.write(world.line.owner_id, set_feature, Feature("bolos", True, own), actor=OPERATOR, now=0)
         await say(world, "quero um bolo", picks("bolos"), says("De que sabor?"))
     routed, answered = world.model.requests
     assert isinstance(routed, dict)

@@ -17,7 +17,7 @@ NAMES = sorted(path.stem for folder in (CASES, OWN_CASES) for path in folder.glo
 
 def evaluated(*arguments: str) -> dict:
     command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "transcripts", "--json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -8,10 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.schema import new_database
 from wtai.conversation import store
 from wtai.conversation.inbox import Received, receive
 from wtai.conversation.model import Conversation, Inbound, Kind
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
 from wtai.events import DELIVER, Event
@@ -84,7 +84,7 @@ class House:
 @asynccontextmanager
 async def open_house(data_dir: Path) -> AsyncIterator[House]:
     """Two owners, without endpoints."""
-    migrate(data_dir / "wtai.db")
+    new_database(data_dir / "wtai.db")
     database = await SqliteDatabase.open(data_dir / "wtai.db")
     try:
         for name in ("Casa", "Outra"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes import ManualClock
-from wtai.db.migrate import migrate
+from tests.schema import new_database
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity.audit_store import OPERATOR, AuditEntry, audit_entries
 from wtai.identity.passwords import Passwords
@@ -41,7 +41,7 @@ class House:
 @asynccontextmanager
 async def open_house(data_dir: Path) -> AsyncIterator[House]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     clock = ManualClock()
     password_hash = CHEAP.hash(PASSWORD)

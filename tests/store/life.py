@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import to_json
 
+from tests.schema import new_database
 from wtai.ai.tools.relationship import RelationshipConfig, relationship_tools
 from wtai.ai.tools.tool import AnyTool, Effect, ToolContext
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import create_owner
@@ -76,7 +76,7 @@ async def live(database: SqliteDatabase, owner_id: int, number: int, *, post: in
 @asynccontextmanager
 async def open_life(path: Path, locale: str = "pt-BR") -> AsyncIterator[Life]:
     """The first user of the first owner."""
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     try:
         owner = await database.system_write(create_owner, "Padaria", locale, now=NOW)

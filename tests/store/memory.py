@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from tests.fakes import ManualClock
+from tests.schema import new_database
 from wtai.ai.memory.embedder import HashedEmbedder, Vector
 from wtai.ai.memory.memories import Memories
 from wtai.ai.memory.writing import Remembered, Told, remember
@@ -19,7 +20,6 @@ from wtai.clock import DAY
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind
 from wtai.conversation.store import conversation, mark_answered
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, Row
 from wtai.errors import LlmUnavailable
@@ -164,7 +164,7 @@ class House:
 @asynccontextmanager
 async def opened_house(path: Path) -> AsyncIterator[House]:
     """A house in a new database."""
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     try:
         house = House(path, database)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import ManualClock
+from tests.schema import new_database
 from wtai.ai.memory import facts
 from wtai.ai.memory.model import NewFact
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx
 from wtai.identity.audit_store import Actor, audit
@@ -96,7 +96,7 @@ class Place:
 
 @asynccontextmanager
 async def open_place(folder: Path) -> AsyncIterator[Place]:
-    migrate(folder / "wtai.db")
+    new_database(folder / "wtai.db")
     database = await SqliteDatabase.open(folder / "wtai.db", readers=1)
     try:
         yield Place(folder, database, ManualClock())
@@ -134,11 +134,16 @@ def _settle(tx: OwnerTx, word: str, place: Place) -> None:
     put(tx, place, "twilio_accounts", word, account_sid=sid)
     put(tx, place, "twilio_numbers", word, account_sid=sid)
     put(tx, place, "features", word, config="{}", enabled=1)
+    put(tx, place, "feature_versions", word, config="{}", enabled=1, actor_kind="user")
     put(tx, place, "http_tools", word, parameters="{}", effect="read", timeout_seconds=5)
     put(tx, place, "templates", word, locale="pt-BR")
     put(tx, place, "webhook_endpoints", word, secrets="[]", events="[]", status="active", disabled_reason=None)
     put(tx, place, "kept_opt_outs", word)
+    put(tx, place, "rollups", word, span="day", count=1)
+    put(tx, place, "labels", word, colour="red")
     put(tx, place, "usage_months", word, month="2026-11", booked=7)
+    put(tx, place, "canned_replies", word)
+    put(tx, place, "used_forms", word)
     place.tables.add("subscriptions")
 
 
@@ -178,6 +183,8 @@ def _fill_person(tx: OwnerTx, owner: str, word: str, text: str, place: Place) ->
     put(tx, place, "budget_alerts", word, user_id=user, budget="user_day")
     put(tx, place, "quota_alerts", word, user_id=user)
     put(tx, place, "conversation_notes", text, **of)
+    label = tx.all("SELECT id FROM labels WHERE owner_id = :owner")[0]["id"]
+    put(tx, place, "conversation_labels", text, **of, label_id=label)
     hook = tx.all("SELECT id FROM webhook_endpoints WHERE owner_id = :owner")[0]["id"]
     put(tx, place, "webhook_deliveries", text, user_id=user, endpoint_id=hook, status="delivered", next_at=None)
     for number in range(3):
@@ -186,7 +193,7 @@ def _fill_person(tx: OwnerTx, owner: str, word: str, text: str, place: Place) ->
         kept = facts.insert(tx, user, fact, now=now)
         assert kept is not None
         put(tx, place, "memory_vectors", word, user_id=user, memory_id=kept.id, vector=word.encode())
-    place.tables.add("memories")
+    place.tables |= {"memories", "changes", "message_terms"}
     for kind, payload in (("turn", of), ("send_message", {"message_id": message}), ("remember", {"user_id": user})):
         enqueue(tx, kind, payload, key=f"{kind}:{user}", now=now)
         enqueue(tx, "behind", {}, key=f"{kind}:{user}", now=now)
@@ -202,8 +209,15 @@ def _fill_staff(tx: OwnerTx, owner: str, word: str, role: str, works_on: Somebod
     put(tx, place, "refresh_tokens", word, session_id=session)
     put(tx, place, "api_tokens", word, user_id=user, role=role)
     put(tx, place, "idempotency_keys", word, principal=public)
+    talks = tx.all("SELECT id FROM conversations WHERE owner_id = :owner AND user_id = :of", of=works_on.id)
+    put(tx, place, "read_marks", word, user_id=user, conversation_id=talks[0]["id"])
     tx.run("UPDATE conversations SET assignee_id = :id WHERE owner_id = :owner AND user_id = :of", id=user, of=works_on.id)
+    tx.run("UPDATE feature_versions SET actor = :actor WHERE owner_id = :owner", actor=public)
     tx.run("UPDATE conversation_notes SET author = :author WHERE owner_id = :owner", author=public)
+    tx.run("UPDATE conversation_events SET staff = :staff WHERE owner_id = :owner", staff=public)
+    tx.run("UPDATE messages SET staff = :staff WHERE owner_id = :owner", staff=public)
+    talk = tx.all("SELECT min(id) AS id FROM conversations WHERE owner_id = :owner AND user_id = :of", of=works_on.id)[0]["id"]
+    put(tx, place, "drafts", word, conversation_id=talk, user_id=user, kind="reply")
     audit(tx, Actor("user", public, f"{word} address"), "x", works_on.public_id, now=0)
     return Somebody(tx.owner_id, owner, user, public, word)
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,8 @@ from wtai.privacy.erase import Asked, remove_person_of_erased_owner, shut_owner
 from wtai.privacy.eraser import Eraser
 from wtai.privacy.tables_store import EXEMPT, TABLES
 from wtai.privacy.tombstones import read_side_file
+from wtai.search.index_store import fill_messages, fill_people, fill_transcripts, messages_with, people_called
+from wtai.search.words import Question
 
 ANA, BIA, CAIO = "Anazanzibar", "Biazanzibar", "Caiozanzibar"
 
@@ -30,13 +33,21 @@ ANA, BIA, CAIO = "Anazanzibar", "Biazanzibar", "Caiozanzibar"
 async def house(place: Place) -> tuple[Somebody, Somebody, Somebody]:
     """Ana and Bia with one owner, Caio with another."""
     first, second = await place.owner("padaria"), await place.owner("oficina")
-    return await place.person(first, ANA), await place.person(first, BIA), await place.person(second, CAIO)
+    people = await place.person(first, ANA), await place.person(first, BIA), await place.person(second, CAIO)
+    await index(place)
+    return people
+
+
+async def index(place: Place) -> None:
+    """Everything is taken into the search."""
+    for fill in (fill_messages, fill_transcripts, fill_people):
+        await place.database.system_write(fill, limit=10_000)
 
 
 def content(place: Place, word: str) -> dict[str, list[dict[str, object]]]:
     """The rows of each table in which a word stands."""
     tables = place.rows(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'memory_words'"
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'm%_words'"
     )
     found = {table["name"]: place.rows(f"SELECT * FROM {table['name']}") for table in tables}
     return {
@@ -50,7 +61,7 @@ def test_every_table_is_erased_or_exempt_with_a_reason(data_dir: Path) -> None:
     migrate(data_dir / "wtai.db")
     with closing(connect(data_dir / "wtai.db")) as connection:
         found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        tables = {name for name in found if not name.startswith(("sqlite_", "memory_words_"))}
+        tables = {name for name in found if not re.match(r"sqlite_|(memory|message)_words_(?!progress)", name)}
         listed = [table.name for table in TABLES]
         assert sorted([*listed, *EXEMPT]) == sorted(tables)
         personal = {"user_id", "conversation_id", "message_id", "person_id", "session_id", "reminder_id"}
@@ -79,13 +90,15 @@ async def test_an_erased_person_is_in_no_table_and_no_byte_of_any_file(data_dir:
     async with open_place(data_dir) as place:
         ana, _, _ = await house(place)
         before = {word: content(place, word) for word in (ANA, BIA, CAIO)}
-        assert {"messages", "memories", "memory_words_data", "webhook_deliveries", "jobs"} <= set(before[ANA])
+        assert {"messages", "memories", "memory_words_data", "message_words_data", "webhook_deliveries", "jobs"} <= set(
+            before[ANA]
+        )
         receipt = await place.eraser().erase_user(ana.owner_id, ana.public_id, OPERATOR)
         assert content(place, ANA) == {}
         assert not place.rows("SELECT 1 FROM users WHERE id = :id OR public_id = :public", id=ana.id, public=ana.public_id)
         for word in (BIA, CAIO):
             after = content(place, word)
-            left = {name for name in before[word] if not name.startswith("memory_words")}
+            left = {name for name in before[word] if "_words" not in name}
             assert {name: after[name] for name in left} == {name: before[word][name] for name in left}
         assert place.rows("PRAGMA integrity_check")[0]["integrity_check"] == "ok"
         assert place.rows("PRAGMA foreign_key_check") == []
@@ -102,6 +115,21 @@ async def test_what_others_remember_is_found_as_before(data_dir: Path) -> None:
         found = await place.database.read(bia.owner_id, with_keys, bia.id, {BIA.lower(): 1.0})
         assert len(found) == 3
         assert await place.database.read(ana.owner_id, with_keys, ana.id, {ANA.lower(): 1.0}) == []
+
+
+async def test_what_others_said_is_found_as_before(data_dir: Path) -> None:
+    async with open_place(data_dir) as place:
+        ana, bia, caio = await house(place)
+
+        async def found(one: Somebody) -> list[int]:
+            hits = await place.database.read(one.owner_id, messages_with, Question.of(one.word), limit=100)
+            people = await place.database.read(one.owner_id, people_called, Question.of(one.word), limit=100)
+            return [*(hit.slot for hit in hits), *people]
+
+        before = {one.word: await found(one) for one in (ana, bia, caio)}
+        assert len(before[ANA]) == 3, "two messages and the person"
+        await place.eraser().erase_user(ana.owner_id, ana.public_id, OPERATOR)
+        assert {one.word: await found(one) for one in (ana, bia, caio)} == {**before, ANA: []}
 
 
 async def test_a_file_that_somebody_else_sent_too_stays(data_dir: Path) -> None:
@@ -160,7 +188,10 @@ async def test_staff_is_erased_with_log_ins_tokens_and_name_in_the_work_of_other
         receipt = await place.eraser().erase_user(davi.owner_id, davi.public_id, OPERATOR)
         assert content(place, "Davizanzibar") == {}
         assert not any(davi.public_id in str(row) for row in place.rows("SELECT * FROM audit_log"))
-        assert {row["author"] for row in place.rows("SELECT author FROM conversation_notes WHERE owner_id = 1")} <= {"erased"}
+        for column in ("author FROM conversation_notes", "staff FROM conversation_events", "staff FROM messages"):
+            (signed,) = place.rows(f"SELECT DISTINCT {column} WHERE owner_id = 1")
+            assert set(signed.values()) == {"erased"}
+        assert place.rows("SELECT actor FROM feature_versions WHERE owner_id = 1") == [{"actor": "erased"}]
         assert content(place, ANA)["messages"]
         assert receipt.removed["sessions"] == receipt.removed["api_tokens"] == receipt.removed["idempotency_keys"] == 1
     assert place.bytes_of("Davizanzibar") == []
@@ -291,6 +322,7 @@ async def test_among_many_people_none_of_the_erased_leaves_a_byte(data_dir: Path
         owner = await place.owner("padaria")
         people = [await place.person(owner, f"P{number:03}zanzibar") for number in range(30)]
         await place.database.write(owner[0], _talk, people, 3_000)
+        await index(place)
         for one in people[::5]:
             await place.eraser().erase_user(one.owner_id, one.public_id, OPERATOR)
     data = (data_dir / "wtai.db").read_bytes().lower()

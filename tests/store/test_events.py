@@ -14,7 +14,10 @@ from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind, State, Status, StatusUpdate
 from wtai.db.tx import OwnerTx
 from wtai.events import DELIVER, job_died
+from wtai.identity.plans import PlanLimits
+from wtai.identity.plans_store import create_plan, subscribe
 from wtai.identity.preferences import Preferences
+from wtai.identity.quota import check
 from wtai.jobs.queue import Job
 from wtai.jobs.sqlite import SqliteQueue
 from wtai.jobs.store import enqueue
@@ -202,3 +205,26 @@ async def test_a_budget_that_is_reached_is_told_once_in_its_period(house: House)
     of_month, of_day = (event["data"] for event in await house.told())
     assert of_month == {"budget": "month", "period": "2027-01", "user": None, "resets_at": "2027-02-01T00:00:00.000Z"}
     assert (of_day["budget"], of_day["user"], of_day["period"]) == ("user_day", row["public_id"], "2027-01-15")
+
+
+@pytest.mark.parametrize("at_limit", ["handoff", "stop", "allow"])
+async def test_a_plans_limit_that_is_reached_is_told_once_in_its_period_whatever_the_plan_wants(
+    house: House, at_limit: str
+) -> None:
+    await house.connect(1, "budget.reached")
+    await house.hear()
+    user = (await house.rows("SELECT id, public_id FROM users WHERE role = 'user' AND owner_id = 1"))[0]
+    limits = PlanLimits.model_validate({"messages_per_user_day": 0, "at_limit": at_limit})
+    plan = await house.database.system_write(create_plan, "small", limits, now=NOW)
+    await house.database.write(1, subscribe, plan, now=NOW)
+    for _ in range(3):
+        await house.database.write(1, check, user["id"], now=NOW)
+    [told] = [event["data"] for event in await house.told()]
+    assert told == {
+        "budget": "messages_per_user_day",
+        "period": "2027-01-15",
+        "user": user["public_id"],
+        "resets_at": "2027-01-16T00:00:00.000Z",
+    }
+    await house.database.write(1, check, user["id"], now=NOW + 24 * HOUR)
+    assert len(await house.told()) == 1, "nothing was written the next day"

@@ -13,13 +13,13 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from tests.schema import new_database
 from wtai.ai.tools.finance import FinanceConfig, finance_tools
 from wtai.ai.tools.finance_ledger import SHOWN
 from wtai.ai.tools.money import MOST, format_money
 from wtai.ai.tools.tool import IDENTITY, AnyTool, Effect, ToolContext, ToolError
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.identity.preferences import Preferences
@@ -97,7 +97,7 @@ def arrival(tx: OwnerTx, number: int) -> ToolContext:
 async def desk(data_dir: Path) -> AsyncIterator[Desk]:
     """Two owners, each with two users."""
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     opened = Desk(database)
     for name in ("Casa", "Loja"):

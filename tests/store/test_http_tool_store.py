@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.schema import new_database
 from wtai.ai.tools.http_store import HttpToolDraft, InvalidHttpTool, Saved, delete_http_tool, http_tools, save_http_tool
 from wtai.ai.tools.tool import Effect
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
 from wtai.errors import NotFound
@@ -37,7 +37,7 @@ class Book:
 
 @pytest.fixture
 async def book(data_dir: Path) -> AsyncIterator[Book]:
-    migrate(data_dir / "wtai.db")
+    new_database(data_dir / "wtai.db")
     database = await SqliteDatabase.open(data_dir / "wtai.db")
     for name in ("Casa", "Loja"):
         await database.system_write(create_owner, name, "pt-BR", now=NOW)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai.ai.memory.window import Windows
 from wtai.ai.owed import read_owed
 from wtai.conversation import lifecycle, store
 from wtai.conversation.inbox import TURN, Received, receive
 from wtai.conversation.model import Conversation, Inbound, InboundMedia, Kind, State
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, driver
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.errors import InvalidTransition, StaleVersion
@@ -43,7 +43,7 @@ def message(sid: str, address: str = WITH_NINE, *, identities: tuple[str, ...] |
 @pytest.fixture
 async def database(data_dir: Path) -> AsyncIterator[SqliteDatabase]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     opened = await SqliteDatabase.open(path)
     for name in ("Casa", "Loja"):
         await opened.system_write(create_owner, name, "pt-BR", now=NOW)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai.channels.media_files import MediaFiles
 from wtai.conversation import handoff, media, media_store, store
 from wtai.conversation.burst import LONGEST_QUIET_MS
@@ -13,7 +14,6 @@ from wtai.conversation.inbox import FETCH, TRANSCRIBE, TURN, receive
 from wtai.conversation.media_store import Kept
 from wtai.conversation.model import Conversation, Inbound, InboundMedia, Kind, Message, State
 from wtai.conversation.texts import texts
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.identity.preferences import Preferences
@@ -35,7 +35,7 @@ def message(sid: str, body: str = "", *content_types: str, address: str = "whats
 @pytest.fixture
 async def database(data_dir: Path) -> AsyncIterator[SqliteDatabase]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     opened = await SqliteDatabase.open(path)
     for name in ("Casa", "Loja"):
         await opened.system_write(create_owner, name, "pt-BR", now=NOW)

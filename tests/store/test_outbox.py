@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.schema import new_database
 from wtai.conversation import outbox, outbox_store, store
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind, OutboundMessage, Status, StatusUpdate
 from wtai.conversation.outbox import SEND, Absence, Step
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteConnection, connect
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.db.units import Statements
@@ -90,7 +90,7 @@ def inbound(sid: str) -> Inbound:
 @pytest.fixture(scope="module")
 def open_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], "contextmanager[Desk]"]]:
     path = Path(tmp_path_factory.mktemp("outbox")) / "wtai.db"
-    migrate(path)
+    new_database(path)
     with closing(connect(path)) as connection:
 
         @contextmanager

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from tests.store.identity import CHEAP, PASSWORD, House, open_house
 from wtai.clock import SystemClock
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteConnection, connect, driver
 from wtai.db.tx import PLATFORM, OwnerTx, Row, SystemTx
 from wtai.db.units import Statements
@@ -86,7 +86,7 @@ def counts(path: Path) -> list[int]:
 
 def test_killed_at_any_statement_nothing_of_an_owner_remains(data_dir: Path) -> None:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     before = counts(path)
     code = "import sys; from tests.store.test_registration import register_and_die; register_and_die(*sys.argv[1:])"
     root = str(Path(__file__).resolve().parents[2])

@@ -9,12 +9,12 @@ import pytest
 
 from tests.fakes import ManualClock
 from tests.program import until
+from tests.schema import new_database
 from wtai.clock import DAY, HOUR, MINUTE
 from wtai.conversation import handoff, inbox, lifecycle, store, timeouts
 from wtai.conversation.model import Conversation, Inbound, Kind, State
 from wtai.conversation.texts import texts
 from wtai.conversation.timeouts import TIMEOUTS, Timeouts
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import PLATFORM, OwnerTx, Row, SystemTx
 from wtai.identity.preferences import Preferences
@@ -106,7 +106,7 @@ class House:
 @pytest.fixture
 async def house(data_dir: Path) -> AsyncIterator[House]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     opened = House(path, database)
     await opened.found()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai import failpoints
 from wtai.ai import toolbox_store
 from wtai.ai.agent import Agent
@@ -18,7 +19,6 @@ from wtai.ai.toolbox import Bounds, Call, Toolbox
 from wtai.ai.tools.tool import Arguments, Effect, Tool, ToolContext, ToolError
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx, Row
 from wtai.failpoints import FailpointError
@@ -106,7 +106,7 @@ def bounds(seconds: float = 5) -> Bounds:
 
 @pytest.fixture
 async def world(data_dir: Path) -> AsyncIterator[World]:
-    migrate(data_dir / "wtai.db")
+    new_database(data_dir / "wtai.db")
     database = await SqliteDatabase.open(data_dir / "wtai.db")
     await database.system_write(create_owner, "Casa", "pt-BR", now=NOW)
     inbound = Inbound("whatsapp", "SM1", OURS, ANA, (ANA,), (), Kind.TEXT, "oi")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import ManualClock
+from tests.schema import new_database
 from wtai.clock import DAY, HOUR
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Row, SystemTx
 from wtai.identity.plans import month_of
@@ -21,7 +21,7 @@ JOB = Job(1, 0, UPKEEP, None, "{}", 1, 0, 0)
 
 @pytest.fixture
 async def database(data_dir: Path) -> AsyncIterator[SqliteDatabase]:
-    migrate(data_dir / "wtai.db")
+    new_database(data_dir / "wtai.db")
     opened = await SqliteDatabase.open(data_dir / "wtai.db")
     await opened.system_write(create_owner, "Casa", "pt-BR", now=NOW)
     yield opened

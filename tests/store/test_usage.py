@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai.ai.llm import Usage
 from wtai.ai.pricing import MICROS, Price, Quote
 from wtai.ai.usage_store import (
@@ -26,7 +27,6 @@ from wtai.ai.usage_store import (
     settle,
     usage_of,
 )
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, Row
 from wtai.identity.preferences import Preferences, merged
@@ -91,7 +91,7 @@ def new_user(tx: OwnerTx, name: str) -> int:
 @pytest.fixture
 async def books(data_dir: Path) -> AsyncIterator[Books]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     opened = Books(path, database)
     await opened.open()

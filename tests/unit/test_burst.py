@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai.clock import SECOND
 from wtai.conversation import inbox, store
 from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after, quiet_from
 from wtai.conversation.model import Inbound, InboundMedia, Kind
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteConnection, connect
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.db.units import Statements
@@ -102,7 +102,7 @@ class Desk:
 @pytest.fixture
 def desk(data_dir: Path) -> Iterator[Desk]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     with closing(connect(path)) as connection:
         yield Desk(connection)
 

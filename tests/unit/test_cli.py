@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -14,6 +15,8 @@ from jsonschema import Draft202012Validator
 
 from wtai import failpoints
 from wtai.cli.main import COMMANDS, run
+from wtai.cli.main import wtai as group
+from wtai.db import sqlite
 from wtai.errors import AlreadyRunning, EnvironmentProblem, NotFound, SchemaError, SettingsError, WtaiError
 from wtai.settings_source import keys
 
@@ -42,6 +45,38 @@ def test_help_names_every_command_and_imports_nothing_heavy(data_dir: Path) -> N
         assert entry.help.split()[0] in listed
     heavy = {"openai", "twilio", "aiohttp", "aiosqlite", "pydantic", "structlog", "cryptography", "asyncio", "apscheduler"}
     assert not heavy & set(imported.split())
+
+
+COMMAND_NAMES = """
+    run dev init check doctor restore trigger completion version
+    config show|schema|docs
+    owner create|list|show|disable|export|erase
+    user create|list|password|role|disable
+    twilio connect|rotate
+    token create|list|revoke
+    keys rotate|check
+    plan list|set
+    feature list|set
+    db migrate|status|check
+    backup create|list|verify
+    jobs list|retry|discard
+    service show
+"""
+"""The commands that other programs rely on: single ones, and then those of groups."""
+
+
+def test_every_command_that_others_rely_on_is_there_and_lists_as_json() -> None:
+    context = click.Context(group)
+    single, *groups = [line.split() for line in COMMAND_NAMES.strip().splitlines()]
+    assert [name for name in single if not isinstance(group.get_command(context, name), click.Command)] == []
+    for name, parts in groups:
+        found = group.get_command(context, name)
+        assert isinstance(found, click.Group), name
+        for part in parts.split("|"):
+            assert part in found.commands, f"{name} {part}"
+            options = {option for parameter in found.commands[part].params for option in parameter.opts}
+            assert {"--config", "--data-dir"} <= options, f"{name} {part}"
+            assert part != "list" or "--json" in options, name
 
 
 def test_help_takes_less_than_a_fifth_of_a_second(data_dir: Path) -> None:
@@ -193,6 +228,36 @@ def test_version_names_what_matters_in_a_report(data_dir: Path) -> None:
     versions = json.loads(wtai("version", "--json", cwd=data_dir).stdout)
     assert set(versions) == {"wtai", "python", "sqlite", "sqlite_driver", "sqlite_vec"}
     assert versions["sqlite"] in wtai("version", cwd=data_dir).stdout
+
+
+def test_a_whole_database_is_said_to_be_whole(data_dir: Path) -> None:
+    assert wtai("db", "check", cwd=data_dir).returncode == 5, "there is none"
+    wtai("init", cwd=data_dir)
+    assert "is whole" in wtai("db", "check", cwd=data_dir).stdout
+    told = json.loads(wtai("db", "check", "--json", cwd=data_dir).stdout)
+    assert told == {"file": f"{data_dir}/wtai.db", "whole": True, "damage": []}
+
+
+def test_a_damaged_database_is_said_to_be_damaged(data_dir: Path) -> None:
+    wtai("init", cwd=data_dir)
+    file = data_dir / "wtai.db"
+    with closing(sqlite.connect(file)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(
+            "INSERT INTO users (owner_id, public_id, role, created_at) VALUES (77, 'usr_x', 'user', 1), (78, 'usr_y', 'user', 1)"
+        )
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'plans'").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    lost = wtai("db", "check", cwd=data_dir)
+    assert (lost.returncode, lost.stdout) == (1, "2 rows of users refer to rows of owners that are not there\n")
+    assert "`wtai restore`" in lost.stderr
+    with file.open("r+b") as pages:
+        pages.seek((root - 1) * size)
+        pages.write(b"\xee" * size)
+    torn = wtai("db", "check", "--json", cwd=data_dir)
+    assert torn.returncode == 1
+    assert json.loads(torn.stdout)["damage"]
 
 
 def test_doctor_names_each_problem_with_its_mend_and_exits_4(data_dir: Path) -> None:

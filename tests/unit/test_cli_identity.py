@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wtai.channels.accounts import TOKEN_FIELD
+from wtai.db.sqlite import connect
+from wtai.secrets import open_sealer
 from wtai.settings import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,6 +147,41 @@ def test_a_disabled_owner_is_shown_as_such(wtai: Wtai, owner: str) -> None:
     assert made(wtai, "owner", "show", owner)["status"] == "disabled"
     wtai("owner", "enable", owner)
     assert made(wtai, "owner", "show", owner)["status"] == "active"
+
+
+def test_the_tokens_of_an_account_are_rotated_from_the_shell(wtai: Wtai, owner: str, data_dir: Path) -> None:
+    first, second = (f"AC{letter * 32}" for letter in "ab")
+
+    def tokens() -> dict[str, list[str]]:
+        seal = open_sealer(data_dir / "wtai.key")
+        with closing(connect(data_dir / "wtai.db")) as connection:
+            rows = connection.execute("SELECT owner_id, account_sid, tokens FROM twilio_accounts").fetchall()
+        return {
+            row["account_sid"]: [seal.unseal(row["owner_id"], TOKEN_FIELD, sealed) for sealed in json.loads(row["tokens"])]
+            for row in rows
+        }
+
+    def account(sid: str, number: str) -> None:
+        arguments = ("--account-sid", sid, "--auth-token-file", "-", "--number", number)
+        assert "#rc=3" in wtai("twilio", "connect", owner, *arguments, stdin="t" * 32).stdout
+
+    rotate = ("twilio", "rotate", owner, "--auth-token-file", "-")
+    assert "none is connected" in wtai(*rotate, stdin="x" * 32, code=1).stderr
+    account(first, "whatsapp:+5511900000001")
+    (data_dir / "secondary").write_text("s" * 32)
+    done = wtai(*rotate, "--secondary-token-file", "secondary", stdin="t" * 32)
+    assert "s" * 32 not in done.stdout + done.stderr
+    assert tokens() == {first: ["t" * 32, "s" * 32]}
+    account(second, "+5511900000002")
+    refused = wtai(*rotate, stdin="s" * 32, code=1)
+    assert f"{first}, {second}" in refused.stderr
+    wtai(*rotate, "--account-sid", first, stdin="s" * 32)
+    assert tokens() == {first: ["s" * 32], second: ["t" * 32]}
+    wtai(*rotate, "--account-sid", first, stdin="", code=2)
+    assert {sid["address"] for sid in made(wtai, "owner", "show", owner)["addresses"]} == {
+        "whatsapp:+5511900000001",
+        "+5511900000002",
+    }
 
 
 def test_no_password_can_be_said_on_the_command_line(wtai: Wtai) -> None:

@@ -73,6 +73,16 @@ def test_a_person_is_exported_erased_and_gone(wtai: Wtai, data_dir: Path, owner:
     wtai("user", "erase", owner, ana, "--yes", code=1)
 
 
+def test_an_export_without_a_file_to_write_goes_to_standard_output(data_dir: Path, owner: str, ana: str) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WTAI_")}
+    for subject in (["owner", "export", owner], ["user", "export", owner, ana]):
+        with (data_dir / "out.zip").open("wb") as output:
+            command = [sys.executable, "-m", "wtai", *subject, "--data-dir", str(data_dir)]
+            subprocess.run(command, env={**clean, "PYTHONPATH": str(ROOT)}, stdout=output, timeout=30, check=True)
+        with zipfile.ZipFile(data_dir / "out.zip") as archive:
+            assert WORD in archive.read("users.jsonl").decode()
+
+
 def test_an_owner_is_exported_erased_and_shown_as_such(wtai: Wtai, data_dir: Path, owner: str, ana: str) -> None:
     wtai("owner", "export", owner, "--output", "all.zip")
     wtai("owner", "erase", owner, code=2)
@@ -93,8 +103,7 @@ def test_a_backup_is_made_shown_checked_and_restored_without_whom_was_erased(
     wtai("backup", "verify")
     wtai("user", "erase", owner, ana, "--yes")
     wtai("owner", "create", "--name", "Oficina")
-    assert "--yes" in wtai("restore", file, code=2).stderr
-    restored = wtai("restore", file, "--yes")
+    restored = wtai("restore", file)
     assert "erased again: user of erasure era_" in restored.stdout
     assert [one["name"] for one in json.loads(wtai("owner", "list", "--json").stdout)] == ["Padaria"]
     assert not any(WORD.encode() in (data_dir / name).read_bytes() for name in ("wtai.db",))

@@ -150,6 +150,7 @@ def test_only_what_was_said_since_the_user_last_spoke_is_a_question_to_answer() 
         ("falou que vem depois", Veto.REPORTED),
         ("encerrar minha conta", Veto.OBJECT),
         ("fechar o atendimento do cliente João", Veto.OBJECT),
+        ("encerra o atendimento de todos os clientes", Veto.OBJECT),
         ("no fim do mês, obrigado", Veto.CALENDAR),
         ("tchau, lança 20 reais", Veto.DIGITS),
         ("obrigado, me manda o extrato", Veto.REQUEST),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wtai.ai.answer import is_blank, is_tool_call_in_prose
+from wtai.ai.answer import is_bare_json, is_blank, is_tool_call_in_prose
 from wtai.ai.history import repaired, window
 from wtai.ai.llm import Assistant, Message, System, ToolCall, ToolResult, ToolSpec, User
 from wtai.ai.texts import apology
@@ -76,6 +76,7 @@ def test_a_window_begins_with_a_turn() -> None:
         "get_balance()",
         'Chamando get_balance(month="10")…',
         "<function=get_balance>{}</function>",
+        '<|channel|>commentary to=functions.get_balance <|message|>{"month": "10"}',
     ],
 )
 def test_a_tool_call_written_as_text_is_recognised(text: str) -> None:
@@ -95,6 +96,23 @@ def test_a_tool_call_written_as_text_is_recognised(text: str) -> None:
 def test_ordinary_text_with_braces_or_brackets_is_not_taken_for_a_call(text: str) -> None:
     assert not is_tool_call_in_prose(text, TOOLS)
     assert not is_blank(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ('{"agent": "finance"}', True),
+        ('```json\n{"amount": 45}\n```', True),
+        ('[{"amount": 45}]', True),
+        ('Seu saldo: {"amount": 45}', False),
+        ("45", False),
+        ('"tudo certo"', False),
+        ("[áudio]", False),
+        ("```\n- pão\n```", False),
+    ],
+)
+def test_a_text_that_is_data_as_a_whole_is_told_from_words(text: str, bare: bool) -> None:
+    assert is_bare_json(text) is bare
 
 
 def test_the_apology_speaks_the_persons_language() -> None:

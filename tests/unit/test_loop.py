@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from wtai.ai import loop
 from wtai.ai.agent import Agent, Handoff
-from wtai.ai.llm import Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
+from wtai.ai.llm import TOO_LONG, Assistant, Finish, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.loop import Ending, Limits, Outcome
-from wtai.ai.toolbox import Toolbox
+from wtai.ai.toolbox import Toolbox, failed
 from wtai.ai.tools.tool import Arguments, Tool, ToolContext, ToolError
 from wtai.errors import LlmRefused, LlmUnavailable
 
@@ -283,6 +283,16 @@ async def test_the_last_permitted_call_asks_for_text_and_its_tools_do_not_run() 
     assert all(request.tools == llm.requests[0].tools for request in llm.requests)
 
 
+async def test_calls_beyond_the_limit_of_a_turn_are_answered_and_not_run() -> None:
+    booked = Booked()
+    many = [(f"c{number}", "add_expense", f'{{"amount": {number}, "category": "x"}}') for number in range(1, 5)]
+    llm = Scripted(calls(*many[:2]), calls(*many[2:]), says("ok"))
+    outcome = await turn(llm, booked.tool, limits=Limits(max_calls=3))
+    assert [arguments.amount for _, arguments in booked.got] == [1, 2, 3]
+    assert results(llm)[-1] == failed(ToolCall(*many[3]), loop.TOO_MANY).result
+    assert outcome.text == "ok"
+
+
 async def test_the_same_failing_call_ends_the_turn_before_its_limit() -> None:
     llm = Scripted(calls(("c", "t", '{"a": 1}')))
     outcome = await turn(llm, tool("t", returning(1)), limits=Limits(max_turns=9, max_tool_failures=3))
@@ -325,7 +335,7 @@ async def test_a_refusal_ends_the_turn_without_another_call(finish: Finish, endi
     assert len(llm.requests) == 1
 
 
-@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", '{"name": "get_balance", "arguments": {}}'])
+@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", '{"agent": "finance"}', '{"name": "get_balance", "arguments": {}}'])
 async def test_a_reply_with_nothing_to_read_is_asked_for_once_more_and_never_delivered(nothing: str) -> None:
     llm = Scripted(says(nothing), says("Pode repetir?"))
     outcome = await turn(llm, tool("get_balance", returning(1)))
@@ -365,6 +375,23 @@ async def test_the_wait_a_server_asks_for_is_kept_up_to_a_cap(monkeypatch: pytes
         started = now()
         await turn(Scripted(LlmUnavailable("busy", code="http_429", retry_after_ms=wanted_ms), says("ok")))
         assert least <= now() - started < most
+
+
+async def test_a_history_that_is_too_long_is_cut_until_the_model_takes_it_and_stays_cut() -> None:
+    too_long = LlmRefused("too long", code=TOO_LONG)
+    llm = Scripted(too_long, too_long, calls(("c1", "look", "{}")), says("ok"))
+    history = [message for number in range(16) for message in (User(f"q{number}"), Assistant(f"a{number}"))]
+    outcome = await turn(llm, tool("look", returning("1")), history=history)
+    assert outcome.text == "ok"
+    told = [[message for message in request.messages if message in history] for request in llm.requests]
+    assert told == [history, history[-8:], history[-2:], history[-2:]]
+
+
+async def test_what_is_too_long_without_any_history_is_the_callers_to_decide() -> None:
+    llm = Scripted(LlmRefused("too long", code=TOO_LONG))
+    with pytest.raises(LlmRefused):
+        await turn(llm, history=[User("q"), Assistant("a")])
+    assert len(llm.requests) == 2
 
 
 async def test_a_refused_call_is_not_repeated() -> None:

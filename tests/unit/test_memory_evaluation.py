@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests" / "cases"
 SETS = {
     "dev": (CASES / "memory" / "memories.jsonl", CASES / "memory" / "queries.dev.jsonl"),
+    "more": (CASES / "memory" / "memories.jsonl", CASES / "memory_own" / "queries_of_the_given.jsonl"),
     "own": (CASES / "memory_own" / "memories.jsonl", CASES / "memory_own" / "queries.jsonl"),
 }
 

@@ -11,13 +11,13 @@ import pytest
 
 from tests.fakes import ManualClock
 from tests.program import until
+from tests.schema import new_database
 from wtai.ai.llm import Assistant, LlmRequest, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.metering import Meter, MeteredLlm, Spent
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.pricing import MICROS, Price, Prices, Quote, most_prompt_tokens
 from wtai.ai.usage_store import Budget, Budgets, Purpose, months, usage_of
 from wtai.clock import DAY, SystemClock
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, Row
 from wtai.errors import BudgetReached, LlmError, LlmRefused, LlmUnavailable
@@ -95,7 +95,7 @@ def says(prompt: int, completion: int, cached: int = 0, model: str = "big-2026-0
 @pytest.fixture
 async def house(data_dir: Path) -> AsyncIterator[House]:
     path = data_dir / "wtai.db"
-    migrate(path)
+    new_database(path)
     database = await SqliteDatabase.open(path)
     async with ScriptedModel(SystemClock()) as model:
         model.enqueue([says(100, 10)], repeat_last=True)

@@ -340,6 +340,8 @@ async def test_what_may_pass_is_unavailable(server: Server, answer: Answer, code
         (429, {"error": {"code": None, "type": "insufficient_quota"}}, "insufficient_quota"),
         (400, {"error": {"code": "context_length_exceeded"}}, "context_length_exceeded"),
         (400, {"error": {"message": "This model's maximum context length is 8192 tokens"}}, "context_length_exceeded"),
+        (400, {"error": {"type": "exceed_context_size_error", "message": "exceeds the context size"}}, "context_length_exceeded"),
+        (413, {"error": {"message": "Please reduce the length of the messages"}}, "context_length_exceeded"),
         (400, {"error": {"code": "spaces and <markup> are no code"}}, "http_400"),
     ],
 )

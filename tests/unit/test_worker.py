@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.schema import new_database
 from wtai.clock import MINUTE, SystemClock
-from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.errors import GiveUp, Retry, StorageUnavailable
 from wtai.jobs import worker as module
@@ -98,7 +98,7 @@ async def office(
     down: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Office]:
     path = directory / "jobs.db"
-    migrate(path)
+    new_database(path)
     clock = JumpingClock()
     database = await SqliteDatabase.open(path)
     queue = FailingQueue(database, clock, worker="this", lease_ms=lease_ms)

@@ -127,9 +127,12 @@ async def _made(admin: Client, platform: Client) -> dict[str, Ids]:
     sid = f"AC{'a' * 32}"
     numbers = [f"+5511970000{number:03d}" for number in range(MANY)]
     await _post(admin, "/twilio-accounts", {"account_sid": sid, "auth_token": "t" * 32, "numbers": numbers})
+    spare = [f"AC{number:032x}" for number in range(0xB00, 0xB00 + SPARE)]
+    for other in spare:
+        await _post(admin, "/twilio-accounts", {"account_sid": other, "auth_token": "t" * 32, "numbers": []})
     ids = {name: Ids(of[:4], of[4:]) for name, of in found.items()}
     features = Ids(["general", "finance", "relationship"], [f"extra_{number}" for number in range(SPARE)])
-    return {**ids, "account": Ids([sid], [sid]), "number": Ids(numbers[:2], numbers[2:]), "feature": features}
+    return {**ids, "account": Ids([sid], spare), "number": Ids(numbers[:2], numbers[2:]), "feature": features}
 
 
 async def _post(client: Client, path: str, body: object) -> str:

@@ -53,7 +53,7 @@ BODIES: Final[Mapping[str, object]] = {
     "NewNumber": {"number": "whatsapp:+5511900000000"},
     "TakeOver": {"reason": "porque sim"},
     "NewNote": {"text": "uma nota"},
-    "NewMessage": {"text": "uma resposta"},
+    "NewMessage": {"body": "uma resposta"},
     "TemplateChange": {"content_sid": SID},
     "NewUser": {"email": "nova@pessoa.example", "password": "quatro cavalos verdes", "role": "agent"},
     "NewToken": {"name": "um token", "role": "agent", "scopes": ["read"]},

@@ -68,6 +68,7 @@ def _settle_person(own: "_Rows", canary: Canary, agent: int) -> None:
         "SELECT user_id AS id FROM user_addresses WHERE owner_id = :owner AND address = :address", address=canary.person
     )[0]["id"]
     tx.run("UPDATE users SET name = :word WHERE owner_id = :owner AND id = :id", id=user, word=f"{canary.word} nome")
+    tx.run("UPDATE users SET found_by = :word WHERE owner_id = :owner AND id = :id", id=user, word=f"{canary.word} nome")
     of = {"user_id": user}
     talk = own.put(
         "conversations", **of, state="HANDOFF", question=None, channel="whatsapp", address=f"{canary.word} ours",
@@ -90,6 +91,8 @@ def _settle_person(own: "_Rows", canary: Canary, agent: int) -> None:
     own.put("tool_runs", **within, arguments=json.dumps(canary.word), result=json.dumps(canary.word))
     own.put("pending_actions", **within, status="asked", arguments=json.dumps(canary.word))
     own.put("conversation_notes", **within)
+    own.put("read_marks", **within, user_id=agent)
+    own.put("conversation_labels", **within, label_id=own.put("labels", colour="red"))
     own.put("ledger_entries", **of, kind="expense", entry_date="2026-11-20", amount=3_000, message_id=heard)
     friend = own.put("people", **of, name=f"{canary.word} Ana", folded=f"{canary.word} ana", birthday="--11-20")
     own.put("interactions", **of, person_id=friend, kind="note", happened_on="2026-11-20")

@@ -64,10 +64,10 @@ async def test_a_take_over_silences_the_ai_and_a_reply_goes_out_and_handing_back
     assert taken.headers["ETag"] == f'"{taken.body["version"]}"'
     await api.world.say(ANA, "tem alguém aí?")
     await api.world.at_rest()
-    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"text": "Tem sim, é a Bia."})
+    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"body": "Tem sim, é a Bia."})
     assert sent.status == 202, sent.text
     [message] = sent.body["items"]
-    assert (message["author"], message["status"], message["text"]) == ("staff", "queued", "Tem sim, é a Bia.")
+    assert (message["author"], message["status"], message["body"]) == ("staff", "queued", "Tem sim, é a Bia.")
     assert (await api.world.answers_to(ANA, 2))[1] == "Tem sim, é a Bia."
     await api.world.at_rest()
     read = (await api.agent.get(f"/messages/{message['id']}")).body
@@ -98,7 +98,7 @@ async def test_a_closed_conversation_takes_no_text_and_cannot_be_resumed(api: Ap
     conversation = await api.conversation(ANA)
     closed = await api.agent.post(f"/conversations/{conversation}/close")
     assert (closed.status, closed.body["state"]) == (200, "SUPPORT_CLOSED")
-    for path, body in (("close", None), ("resume", None), ("handoff", {}), ("messages", {"text": "oi"})):
+    for path, body in (("close", None), ("resume", None), ("handoff", {}), ("messages", {"body": "oi"})):
         refused = await api.agent.post(f"/conversations/{conversation}/{path}", body)
         assert (refused.status, refused.slug) == (409, "wrong-state"), path
 
@@ -107,8 +107,8 @@ async def test_outside_the_window_text_is_refused_and_a_template_goes_out(api: A
     conversation = await api.conversation(ANA)
     with closing(connect(api.world.data_dir / "wtai.db")) as connection:
         connection.execute("UPDATE conversations SET last_inbound_at = ?", (SystemClock().now() - DAY,))
-    refused = await api.agent.post(f"/conversations/{conversation}/messages", {"text": "oi"})
-    assert (refused.status, refused.slug, refused.pointers) == (409, "window-closed", ["/text"])
+    refused = await api.agent.post(f"/conversations/{conversation}/messages", {"body": "oi"})
+    assert (refused.status, refused.slug, refused.pointers) == (409, "window-closed", ["/body"])
     assert "template" in refused.body["detail"]
     template = {"content_sid": "HX" + "a" * 32, "variables": {"1": "Ana"}}
     sent = await api.agent.post(f"/conversations/{conversation}/messages", {"template": template})
@@ -124,9 +124,9 @@ async def test_outside_the_window_text_is_refused_and_a_template_goes_out(api: A
 
 async def test_a_template_takes_the_place_of_a_message_that_waits_for_a_person(api: Api) -> None:
     conversation = await api.conversation(ANA)
-    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"text": "oi"})
+    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"body": "oi"})
     [message] = sent.body["items"]
-    await api.world.at_rest()
+    await api.world.until(lambda: [row["status"] for row in api.world.outbound()] == ["delivered"] * 2)
     with closing(connect(api.world.data_dir / "wtai.db")) as connection:
         connection.execute(
             "UPDATE messages SET status = 'queued', parked = 'window' WHERE public_id = :id", {"id": message["id"]}
@@ -141,7 +141,7 @@ async def test_a_person_who_opted_out_is_sent_nothing(api: Api) -> None:
     await api.world.say(ANA, "STOP")
     await api.world.at_rest()
     count = len(api.world.outbound())
-    for body in ({"text": "oi"}, {"template": {"content_sid": "HX" + "a" * 32}}):
+    for body in ({"body": "oi"}, {"template": {"content_sid": "HX" + "a" * 32}}):
         refused = await api.agent.post(f"/conversations/{conversation}/messages", body)
         assert (refused.status, refused.slug) == (409, "opted-out")
     assert len(api.world.outbound()) == count
@@ -150,10 +150,34 @@ async def test_a_person_who_opted_out_is_sent_nothing(api: Api) -> None:
 async def test_a_long_text_goes_out_in_parts_in_order(api: Api) -> None:
     conversation = await api.conversation(ANA)
     text = " ".join(f"Frase número {number} de um texto longo." for number in range(200))
-    sent = (await api.agent.post(f"/conversations/{conversation}/messages", {"text": text})).body["items"]
+    sent = (await api.agent.post(f"/conversations/{conversation}/messages", {"body": text})).body["items"]
     assert len(sent) > 1
     answers = await api.world.answers_to(ANA, 1 + len(sent))
-    assert answers[1:] == [item["text"] for item in sent]
+    assert answers[1:] == [item["body"] for item in sent]
+
+
+async def test_messages_are_listed_over_all_conversations_too(api: Api) -> None:
+    first, second = await api.conversation(ANA), await api.conversation(BEA)
+    await api.conversation(ANA, line=api.lines[1])
+    sent = await api.agent.post(f"/conversations/{first}/messages", {"text": "Tem sim."})
+    assert sent.body["items"][0]["body"] == "Tem sim.", "it may be called text, as others call it"
+    await api.world.until(lambda: {row["status"] for row in api.world.outbound()} == {"delivered"})
+    everything = (await api.agent.get("/messages?limit=200")).body["items"]
+    assert [message["id"] for message in everything] == [
+        row["public_id"] for row in api.world.rows("SELECT public_id FROM messages WHERE owner_id = 1 ORDER BY id DESC")
+    ]
+    assert {message["conversation"] for message in everything} == {first, second}
+    for query, expected in (
+        (f"conversation={second}", [message for message in everything if message["conversation"] == second]),
+        ("direction=inbound", [message for message in everything if message["direction"] == "inbound"]),
+        ("status=delivered", [message for message in everything if message["status"] == "delivered"]),
+        ("conversation=cnv_none", []),
+    ):
+        found = await api.agent.get(f"/messages?{query}&limit=2")
+        assert found.body["items"] == expected[:2], query
+        assert (found.body["next"] is not None) == (len(expected) > 2), query
+    sids = {row["provider_sid"] for row in api.world.rows("SELECT provider_sid FROM messages WHERE owner_id = 1")}
+    assert {message["provider_sid"] for message in everything} == sids
 
 
 async def test_notes_are_for_staff_alone(api: Api) -> None:
@@ -176,7 +200,7 @@ async def test_a_change_for_another_version_is_refused(api: Api) -> None:
 async def test_what_staff_did_stands_in_the_audit_log(api: Api) -> None:
     conversation = await api.conversation(ANA)
     await api.agent.post(f"/conversations/{conversation}/handoff", {})
-    await api.agent.post(f"/conversations/{conversation}/messages", {"text": "oi"})
+    await api.agent.post(f"/conversations/{conversation}/messages", {"body": "oi"})
     rows = api.world.rows("SELECT actor_kind, action, target FROM audit_log WHERE target = :id", id=conversation)
     assert [(row["actor_kind"], row["action"]) for row in rows] == [
         ("token", "conversations.take_over"),

@@ -53,6 +53,22 @@ async def test_an_owner_reads_and_sets_itself_and_no_other(api: Api) -> None:
     assert (await api.agent.patch(f"/owners/{mine}", {"name": "x"}, 2)).slug == "forbidden"
 
 
+async def test_an_owner_is_erased_by_the_platform_alone(api: Api) -> None:
+    await api.conversation("whatsapp:+5511987650001", line=api.lines[1])
+    path = f"/owners/{api.lines[1].owner}"
+    for client, status in ((api.admin, 403), (api.other, 403), (api.platform, 200), (api.platform, 404)):
+        receipt = await client("DELETE", path)
+        assert receipt.status == status, receipt.text
+        if status == 200:
+            assert receipt.body["kind"] == "owner"
+            assert receipt.body["removed"]["messages"] == 2
+    assert (await api.platform.get(path)).body["status"] == "erased"
+    assert (await api.other.get("/me")).slug == "unauthenticated"
+    assert api.world.value("SELECT count(*) FROM messages WHERE owner_id = :id", id=api.lines[1].owner_id) == 0
+    assert (await api.admin.get("/conversations")).status == 200
+    assert (await api.platform("DELETE", "/owners/own_platform")).slug == "not-found"
+
+
 async def test_preferences_are_exactly_what_was_chosen(api: Api) -> None:
     path = f"/owners/{api.lines[0].owner}/preferences"
     chosen = {"idle_minutes": 5, "business_hours": [{"days": ["monday"], "start": "09:00", "end": "18:00"}]}
@@ -203,6 +219,11 @@ async def test_tokens_of_an_account_go_in_and_never_come_out(api: Api) -> None:
     assert (await api.admin("DELETE", f"{path}/numbers/whatsapp:+5511912345678")).status == 204
     assert (await api.admin.get(path)).body["numbers"] == []
     assert (await api.agent.get(path)).slug == "forbidden"
+    assert (await api.admin.post(f"{path}/numbers", {"number": "+5511912345678"})).body["numbers"] == ["+5511912345678"]
+    for client, status in ((api.other, 404), (api.agent, 403), (api.admin, 204), (api.admin, 404)):
+        assert (await client("DELETE", path)).status == status
+    assert api.world.rows("SELECT 1 FROM twilio_numbers WHERE account_sid = :sid", sid=ACCOUNT) == []
+    assert len((await api.admin.get("/twilio-accounts")).body["items"]) == 1
 
 
 async def test_an_api_token_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> None:

@@ -57,7 +57,7 @@ async def test_what_belongs_to_somebody_else_looks_like_what_is_not_there(api: A
         ("GET", "/messages", None),
         ("GET", "/events", None),
         ("GET", "/notes", None),
-        ("POST", "/messages", {"text": "oi"}),
+        ("POST", "/messages", {"body": "oi"}),
         ("POST", "/handoff", {}),
         ("POST", "/close", None),
     ):
@@ -82,34 +82,36 @@ async def test_a_path_says_which_methods_it_has_and_an_unknown_one_that_it_is_no
 
 
 BODIES = [
-    (b"", 400, ""),
+    (b"", 422, ""),
     (b"{", 400, ""),
     (b"\xff\xfe{}", 400, ""),
     (b"\xef\xbb\xbf{}", 400, ""),
-    (b'{"text": NaN}', 400, ""),
-    (b'{"text": 1e999}', 400, "/text"),
-    (b'{"text": ' + b"9" * 5_000 + b"}", 400, ""),
-    (b'{"text": "a", "text": "b"}', 400, ""),
+    (b'{"body": NaN}', 400, ""),
+    (b'{"body": 1e999}', 400, "/body"),
+    (b'{"body": ' + b"9" * 5_000 + b"}", 400, ""),
+    (b'{"body": "a", "body": "b"}', 400, ""),
     (b'{"template": {"name": "a", "name": "b"}}', 400, "/template"),
-    (b'{"text": "\\ud800"}', 400, "/text"),
-    (b'{"text": "a\\u0000b"}', 400, "/text"),
+    (b'{"body": "\\ud800"}', 400, "/body"),
+    (b'{"body": "a\\u0000b"}', 400, "/body"),
     (b'{"a\\u0000": 1}', 400, ""),
     (b"[" * 100_000, 400, ""),
-    (b'{"text": ' + b"[" * 40 + b"]" * 40 + b"}", 400, "/text" + "/0" * 32),
+    (b'{"body": ' + b"[" * 40 + b"]" * 40 + b"}", 400, "/body" + "/0" * 32),
     (b"[]", 422, ""),
     (b"null", 422, ""),
     (b"{}", 422, ""),
-    (b'{"text": 1}', 422, "/text"),
-    (b'{"text": true}', 422, "/text"),
-    (b'{"text": {"a": 1}}', 422, "/text"),
-    (b'{"text": ""}', 422, "/text"),
-    (b'{"text": " \\n "}', 422, "/text"),
-    (b'{"text": "oi", "author": "agent"}', 422, "/author"),
-    (b'{"text": "oi", "owner_id": 2}', 422, "/owner_id"),
-    (b'{"text": "oi", "a/b~c": 2}', 422, "/a~1b~0c"),
+    (b'{"body": 1}', 422, "/body"),
+    (b'{"body": true}', 422, "/body"),
+    (b'{"body": {"a": 1}}', 422, "/body"),
+    (b'{"body": ""}', 422, "/body"),
+    (b'{"body": " \\n "}', 422, "/body"),
+    (b'{"body": "oi", "author": "agent"}', 422, "/author"),
+    (b'{"body": "oi", "owner_id": 2}', 422, "/owner_id"),
+    (b'{"body": "oi", "a/b~c": 2}', 422, "/a~1b~0c"),
     (b'{"template": {"content_sid": "HX1"}}', 422, "/template/content_sid"),
     (b'{"template": {"name": "x", "variables": {"1": 2}}}', 422, "/template/variables/1"),
-    (b'{"text": "' + b"a" * 1_000_000 + b'"}', 422, "/text"),
+    (b'{"body": "' + b"a" * 1_000_000 + b'"}', 422, "/body"),
+    (b'{"text": 1}', 422, "/text"),
+    (b'{"text": "oi", "body": "oi"}', 422, "/text"),
 ]
 
 
@@ -124,8 +126,8 @@ async def test_a_body_that_does_not_fit_is_refused_with_a_pointer_to_where(api: 
 
 async def test_sql_in_every_text_is_text(api: Api) -> None:
     conversation = await api.conversation(ANA)
-    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"text": SQL})
-    assert sent.body["items"][0]["text"] == SQL
+    sent = await api.agent.post(f"/conversations/{conversation}/messages", {"body": SQL})
+    assert sent.body["items"][0]["body"] == SQL
     assert (await api.agent.post(f"/conversations/{conversation}/notes", {"text": SQL})).body["text"] == SQL
     quoted = SQL.replace(" ", "%20")
     assert (await api.agent.get(f"/conversations/{quoted}")).status == 404
@@ -279,7 +281,19 @@ async def test_only_plain_json_is_taken(api: Api) -> None:
         refused = await api.agent("POST", path, raw=compressed, Content_Encoding=encoding)
         assert (refused.status, refused.slug) == (415, "unsupported-media-type"), encoding
     assert (await api.agent("POST", path, raw=raw, Content_Type="application/json; charset=UTF-8")).status == 201
-    assert (await api.agent("POST", f"/conversations/{conversation}/close", raw=b"{}")).slug == "malformed-request"
+
+
+async def test_where_nothing_has_to_be_said_nothing_and_an_empty_object_say_the_same(api: Api) -> None:
+    path = f"/conversations/{await api.conversation(ANA)}"
+    for raw in (None, b"{}"):
+        assert (await api.agent("POST", f"{path}/handoff", raw=raw)).body["handoff_reason"] == "taken by staff"
+        assert (await api.agent("POST", f"{path}/resume", raw=raw)).status == 200
+    assert (await api.agent("POST", f"{path}/messages")).slug == "invalid"
+    assert (await api.agent("POST", f"{path}/close", {"reason": "x"})).pointers == ["/reason"]
+    assert (await api.agent("POST", f"{path}/close", raw=b"{}")).status == 200
+    owner = api.lines[0].owner
+    for method, route in (("PUT", f"/owners/{owner}/preferences"), ("PATCH", f"/owners/{owner}"), ("POST", f"{path}/notes")):
+        assert (await api.admin(method, route, If_Match="*")).status == 415, "what would change everything has to be said"
 
 
 async def test_a_bomb_is_refused_unopened_and_the_program_goes_on(api: Api) -> None:

@@ -164,6 +164,8 @@ async def test_nothing_that_is_no_json_is_taken_by_any_route(api: Api) -> None:
     before = contents(api)
     for route in WITH_BODY:
         for what, raw in BYTES.items():
+            if not raw and not route.needs_body:
+                continue
             reply = await refused(api, route, raw=raw)
             assert reply.status in (400, 422), (route.name, what)
     assert contents(api) == before

@@ -35,6 +35,7 @@ AT_ONCE = 24
 NOBODYS = {
     "plans": "the platform's, for all owners to subscribe to",
     "schema_migrations": "the program's own",
+    "message_words_progress": "the platform's: how far the words of all owners are filled",
     "audit_erasures": "holds a row for the length of one transaction, and no text",
 }
 """Tables in which an owner has no text, and why."""
@@ -213,8 +214,8 @@ def _headers(reply: Reply, said: Iterable[str]) -> dict[str, str]:
 
 
 def all_rows(tx: SystemTx) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every owner, without what a look at it changes."""
-    tables = [table for table in columns_by_table(tx) if table not in ("audit_log", "schema_migrations")]
+    """Every row of every owner, without what a look at it changes, and what is forgotten as time goes on."""
+    tables = [table for table in columns_by_table(tx) if table not in ("audit_log", "schema_migrations", "changes")]
     rows = {table: sorted((dict(row) for row in tx.all(f"SELECT * FROM {table}")), key=str) for table in tables}
     for token in rows["api_tokens"]:
         del token["last_used_at"]

@@ -97,7 +97,7 @@ class Asker:
         if isinstance(case.body, dict):
             case.body = {name: self._fitting(name, value, case) for name, value in case.body.items()}
             if case.path.endswith("/messages") and self._mostly(3):
-                case.body = {"text": "Já volto"}  # or a template: seldom do generated bodies have one of the two
+                case.body = {"body": "Já volto"}  # or a template: seldom do generated bodies have one of the two
 
     def _aim_headers(self, case: Case) -> None:
         if "Idempotency-Key" in case.headers and self._mostly(4):

@@ -1,4 +1,4 @@
-"""Is a model's text something to say to a person? Weaker models answer with nothing, or write a tool call out as text."""
+"""Is a model's text something to say to a person? Weaker models answer with nothing, with data, or write a tool call as text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,11 @@ from pydantic_core import from_json
 
 from wtai.ai.llm import ToolSpec
 
-_MARKUP = re.compile(r"</?tool_call\b|</?function_call\b|<function=|<\|?tool_?calls?|\[TOOL_CALLS\]", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"</?tool_call\b|</?function_call\b|<function=|<\|?tool_?calls?|\[TOOL_CALLS\]|<\|(?:channel|constrain|message)\|>",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
 _MAX_OBJECTS = 8
 
@@ -15,6 +19,15 @@ _MAX_OBJECTS = 8
 def is_blank(text: str) -> bool:
     """Nothing a person could see: spaces, line breaks, invisible characters."""
     return not any(character.isprintable() and not character.isspace() for character in text)
+
+
+def is_bare_json(text: str) -> bool:
+    """A JSON object or array and nothing else, perhaps in a code block: the arguments of a call, or a router's answer."""
+    fenced = _FENCE.match(text)
+    try:
+        return isinstance(from_json(fenced[1] if fenced else text), dict | list)
+    except ValueError:
+        return False
 
 
 def is_tool_call_in_prose(text: str, tools: Sequence[ToolSpec]) -> bool:
@@ -25,14 +38,14 @@ def is_tool_call_in_prose(text: str, tools: Sequence[ToolSpec]) -> bool:
     if _MARKUP.search(text):
         return True
     names = [spec.name for spec in tools]
-    return _is_written_call(text, names) or any(_is_call(found, names) for found in _objects(text))
+    return _is_written_call(text, names) or any(_is_call(found, names) for found in objects(text))
 
 
 def _is_written_call(text: str, names: Sequence[str]) -> bool:
     return any(re.search(rf"(?<!\w){re.escape(name)}\((?:\s*[)\"'{{]|\s*\w+\s*[=:])", text) for name in names)
 
 
-def _objects(text: str) -> Iterator[dict[str, object]]:
+def objects(text: str) -> Iterator[dict[str, object]]:
     """The JSON objects in a text, outermost first, the first few."""
     position = text.find("{")
     for _ in range(_MAX_OBJECTS):

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import Field, TypeAdapter
+
+TOO_LONG: Final = "context_length_exceeded"
+"""The code of LlmRefused where the messages are more than the model takes."""
 
 
 @dataclass(frozen=True, slots=True)

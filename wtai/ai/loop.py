@@ -8,22 +8,26 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from wtai.ai.agent import Agent
-from wtai.ai.answer import is_blank, is_tool_call_in_prose
-from wtai.ai.history import repaired
-from wtai.ai.llm import Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
+from wtai.ai.answer import is_bare_json, is_blank, is_tool_call_in_prose
+from wtai.ai.history import repaired, window
+from wtai.ai.llm import TOO_LONG, Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.promises import unkept
 from wtai.ai.toolbox import Bounds, Call, Toolbox, failed
-from wtai.errors import LlmUnavailable
+from wtai.errors import LlmRefused, LlmUnavailable
 from wtai.ids import public_id
 
 FIRST_PAUSE_SECONDS = 0.25
 MAX_PAUSE_SECONDS = 4.0
+
+_KEPT_OF_TOO_LONG = 4
+"""What the model finds too long it gets again with a quarter of the history, then a quarter of that, and at last none."""
 
 NUDGE = "(Automatic note, not from the user: your last reply held no text for them. Answer in plain words, or use a tool.)"
 UNKEPT = (
     "(Automatic note, not from the user: your last reply says {claim!r}, and no tool did that in this turn. It was not sent. "
     "Do it with a tool, look it up with a tool, or tell the user plainly that it is not done.)"
 )
+TOO_MANY = "Not run: too many calls in one turn. Tell the user what was done, and that the rest is left."
 CUT_SHORT = "Your reply was cut off at the length limit, so none of its calls was run. Call again, with shorter arguments."
 
 
@@ -48,9 +52,12 @@ _STOPPED = {Finish.REFUSAL: Ending.REFUSAL, Finish.CONTENT_FILTER: Ending.CONTEN
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one turn may cost. ``max_turns`` counts model calls; an unavailable model is asked ``llm_retries`` times more."""
+    """What one turn may cost. ``max_turns`` counts model calls, ``max_calls`` those of tools; an unavailable model is asked
+    ``llm_retries`` times more.
+    """
 
     max_turns: int = 8
+    max_calls: int = 50
     max_tool_failures: int = 3
     max_handoffs: int = 3
     max_tool_output_chars: int = 4000
@@ -82,6 +89,8 @@ class _Turn:
 
     agent: Agent
     bounds: Bounds
+    history: tuple[Message, ...]
+    user: Sequence[User]
     exchange: list[Message] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -113,13 +122,13 @@ async def run(
     LlmRefused are the caller's to decide on.
     """
     deadline = asyncio.get_running_loop().time() + limits.turn_seconds
-    turn = _Turn(agents[start], Bounds(deadline, limits.max_tool_output_chars), told(earlier), list(earlier))
-    opening = (*repaired(history), *user)
+    bounds = Bounds(deadline, limits.max_tool_output_chars)
+    turn = _Turn(agents[start], bounds, repaired(history), user, told(earlier), list(earlier))
     for number in range(1, limits.max_turns + 1):
         last = number == limits.max_turns
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await _ask(llm, _request(turn, opening, may_call_tools=not last), limits.llm_retries)
+                reply = await _ask_fitting(llm, turn, limits.llm_retries, may_call_tools=not last)
         except TimeoutError:
             return turn.outcome(Ending.TIME_LIMIT)
         turn.usage, turn.model, turn.nudge = turn.usage + reply.usage, reply.model, ()
@@ -128,7 +137,7 @@ async def run(
         elif reply.tool_calls and last:
             ending = Ending.MAX_TURNS
         elif reply.tool_calls:
-            ending = await _use_tools(turn, _with_new_ids(reply, (*opening, *turn.exchange)), agents, toolbox, limits)
+            ending = await _use_tools(turn, _with_new_ids(reply, (*turn.history, *turn.exchange)), agents, toolbox, limits)
         else:
             ending = _judged(turn, reply, agents)
         if ending is not None:
@@ -138,7 +147,7 @@ async def run(
 
 def _judged(turn: _Turn, reply: Reply, agents: Mapping[str, Agent]) -> Ending | None:
     """Whether the reply's text can be sent. What cannot is told to the model, once for each fault."""
-    if is_blank(reply.text) or is_tool_call_in_prose(reply.text, turn.agent.specs):
+    if is_blank(reply.text) or is_bare_json(reply.text) or is_tool_call_in_prose(reply.text, turn.agent.specs):
         if turn.nudged:
             return Ending.EMPTY
         turn.nudge, turn.nudged = (User(NUDGE),), True
@@ -152,9 +161,20 @@ def _judged(turn: _Turn, reply: Reply, agents: Mapping[str, Agent]) -> Ending | 
     return None
 
 
-def _request(turn: _Turn, opening: tuple[Message, ...], *, may_call_tools: bool) -> LlmRequest:
+async def _ask_fitting(llm: Llm, turn: _Turn, retries: int, *, may_call_tools: bool) -> Reply:
+    """Ask, with less of the history while the model finds it too long. The rest of the turn goes on with what fitted."""
+    while True:
+        try:
+            return await _ask(llm, _request(turn, may_call_tools=may_call_tools), retries)
+        except LlmRefused as refused:
+            if refused.code != TOO_LONG or not turn.history:
+                raise
+        turn.history = window(turn.history, len(turn.history) // _KEPT_OF_TOO_LONG)
+
+
+def _request(turn: _Turn, *, may_call_tools: bool) -> LlmRequest:
     return LlmRequest(
-        messages=(System(turn.agent.prompt), *opening, *turn.exchange, *turn.nudge),
+        messages=(System(turn.agent.prompt), *turn.history, *turn.user, *turn.exchange, *turn.nudge),
         tools=turn.agent.specs,
         model=turn.agent.model,
         may_call_tools=may_call_tools,
@@ -191,6 +211,8 @@ async def _use_tools(turn: _Turn, reply: Reply, agents: Mapping[str, Agent], too
         done = {call.id: failed(call, CUT_SHORT) for call in calls}
     else:
         done = _hand_over(turn, [call for call in calls if agent.handoff(call.name)], agents, limits)
+        room = max(0, limits.max_calls - len(turn.calls))
+        done = {call.id: failed(call, TOO_MANY) for call in calls[room:]} | done
         running = (toolbox.use(agent, call, turn.bounds) for call in calls if call.id not in done)
         done |= {call.id: call for call in await asyncio.gather(*running)}
     in_order = [done[call.id] for call in calls]

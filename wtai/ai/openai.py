@@ -15,7 +15,7 @@ import aiohttp
 from pydantic_core import PydanticSerializationError, to_json
 
 from wtai.ai import openai_chat, openai_responses
-from wtai.ai.llm import LlmRequest, Reply
+from wtai.ai.llm import TOO_LONG, LlmRequest, Reply
 from wtai.ai.transcription import Recording
 from wtai.clock import Clock, SystemClock
 from wtai.errors import LlmError, LlmRefused, LlmUnavailable
@@ -27,6 +27,8 @@ OPENAI_HOST = "api.openai.com"
 
 _BUSY = frozenset({408, 409, 425, 429})
 _OUT_OF_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_TOO_LONG = re.compile(r"context (?:length|window|size)|prompt is too long|reduce the length of the messages")
+"""How OpenAI, vLLM, llama.cpp, Groq and Anthropic's compatible server say it: the codes differ."""
 _SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MENDS = {
     401: "check openai.api_key",
@@ -195,8 +197,8 @@ def _code(status: int, error: Mapping[str, object]) -> str:
     said = str(error.get("message")).lower()
     if status == 400 and (error.get("param") == "include" or "encrypted content" in said):
         return _SEALED_UNSUPPORTED
-    if status == 400 and "context length" in said:
-        return "context_length_exceeded"
+    if status in {400, 413} and _TOO_LONG.search(said):
+        return TOO_LONG
     for candidate in (error.get("code"), error.get("type")):
         if isinstance(candidate, str) and _SAFE_CODE.fullmatch(candidate):
             return candidate

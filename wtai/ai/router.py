@@ -1,19 +1,16 @@
 """Which specialist answers: the one that has the conversation, or the one that a small model picks for its first words."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from wtai.ai.agent import Agent
+from wtai.ai.answer import objects
 from wtai.ai.llm import Llm, LlmRequest, ResponseSchema, System, Usage, User
 from wtai.errors import LlmError
 
 _TRIES: Final = 2
 _MAX_OUTPUT_TOKENS: Final = 512  # a reasoning model thinks within them, too
-_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _PROMPT: Final = """You route messages of a customer to the specialist that can help.
 Answer with JSON and nothing else: {"agent": NAME}.
 
@@ -41,12 +38,6 @@ class Route:
         return self.how in {"router", "sticky", "only"}
 
 
-class _Picked(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    agent: str
-
-
 def router(agents: Mapping[str, Agent], default: str, *, model: str | None) -> Agent:
     """The agent that picks one of ``agents``."""
     listed = "\n".join(f'- "{name}": {agent.description or name}' for name, agent in agents.items())
@@ -66,8 +57,8 @@ async def route(
         except LlmError:
             break
         usage, model = usage + reply.usage, reply.model
-        picked = _picked(reply.text)
-        if picked in agents:
+        picked = _picked(reply.text, agents)
+        if picked is not None:
             return Route(picked, "router", usage, model)
     return Route(sticky if sticky is not None and sticky in agents else default, "fallback", usage, model)
 
@@ -89,10 +80,7 @@ def _request(router: Agent, agents: Mapping[str, Agent], user: Sequence[User]) -
     )
 
 
-def _picked(text: str) -> str:
-    """The name in the reply, also where the JSON stands in a code block; empty where there is none."""
-    fenced = _FENCE.match(text)
-    try:
-        return _Picked.model_validate_json(fenced[1] if fenced else text).agent
-    except ValidationError:
-        return ""
+def _picked(text: str, agents: Mapping[str, Agent]) -> str | None:
+    """The name of one of ``agents`` that the reply's JSON gives, also where it stands in a code block or between words."""
+    named = (found.get("agent") for found in objects(text))
+    return next((name for name in named if isinstance(name, str) and name in agents), None)

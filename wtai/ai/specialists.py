@@ -138,6 +138,11 @@ def in_plan(features: tuple[Feature, ...], limits: PlanLimits) -> tuple[Feature,
     return (*(feature for feature in features if feature.name in has), *(Feature(name, False, "{}") for name in lacking))
 
 
+def shipped_prompt(name: str, locale: str) -> str:
+    """What a specialist that comes with the program is told, unless its owner says otherwise."""
+    return _prompt(name, locale)
+
+
 def prompt_id(agent: Agent) -> str:
     """Name and content hash of an agent's prompt: what an AI result keeps of it."""
     return f"{agent.name}@{sha256(agent.prompt.encode()).hexdigest()[:12]}"

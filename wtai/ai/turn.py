@@ -116,10 +116,12 @@ class Turns:
             return None
         user_id = owed.conversation.user_id
         verdict = await self._database.write(job.owner_id, quota.check, user_id, now=self._clock.now())
-        if verdict.allowed or verdict.reached is None:
+        if verdict.reached is None:
             return None
         if verdict.first:
             log.warning("quota.reached", owner=job.owner_id, quota=verdict.reached.quota)
+        if verdict.allowed:
+            return None
         result, reason = AiResult(owed.conversation.feature or DEFAULT, NO_QUOTA, "", ""), f"quota: {verdict.reached.quota}"
         if verdict.at_limit == "handoff":
             return Answer(result, "", State.HANDOFF, reason)

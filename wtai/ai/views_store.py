@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-from wtai.ai.features_store import Feature, set_feature
+from wtai.ai.features_store import Feature, reset_feature, set_feature
 from wtai.db.tx import OwnerTx, Row
 from wtai.errors import NotFound, StaleVersion
+from wtai.identity.audit_store import Actor
 
 _FEATURE: Final = "SELECT name, enabled, config, version, created_at, updated_at FROM features"
+_VERSION: Final = "SELECT name, version, enabled, config, actor_kind, actor, created_at FROM feature_versions"
 _RESULT: Final = """
 SELECT r.id, r.public_id, c.public_id AS conversation, r.feature, r.outcome, r.model, r.prompt_id, r.exchange, r.calls,
     r.route, r.memories, r.requests, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.cost, r.latency_ms, r.created_at
@@ -26,6 +28,19 @@ class FeatureRow:
     version: int
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureVersion:
+    """What somebody set a feature to; ``config`` (JSON) and ``enabled`` are None where it went back to what the program ships."""
+
+    name: str
+    version: int
+    enabled: bool | None
+    config: str | None
+    actor_kind: str
+    actor: str | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +80,37 @@ def feature_row(tx: OwnerTx, name: str) -> FeatureRow:
     return _feature(row)
 
 
-def put_feature(tx: OwnerTx, feature: Feature, *, version: int | None, now: int) -> FeatureRow:
+def put_feature(tx: OwnerTx, feature: Feature, *, version: int | None, actor: Actor, now: int) -> FeatureRow:
     """Set it. StaleVersion if what is set is not at ``version``, or nothing is set."""
     _require(tx, feature.name, version)
-    set_feature(tx, feature, now=now)
+    set_feature(tx, feature, actor=actor, now=now)
     return feature_row(tx, feature.name)
 
 
-def delete_feature(tx: OwnerTx, name: str, *, version: int | None) -> None:
+def delete_feature(tx: OwnerTx, name: str, *, version: int | None, actor: Actor, now: int) -> None:
     """Set it back to what the program ships. NotFound; StaleVersion as above."""
     feature_row(tx, name)
     _require(tx, name, version)
-    tx.run("DELETE FROM features WHERE owner_id = :owner AND name = :name", name=name)
+    reset_feature(tx, name, actor=actor, now=now)
+
+
+def feature_versions(tx: OwnerTx, name: str, *, before: int | None = None, limit: int) -> list[FeatureVersion]:
+    """What a feature was set to, newest first: up to ``limit`` below the version ``before``."""
+    rows = tx.all(
+        f"{_VERSION} WHERE owner_id = :owner AND name = :name AND version < :before ORDER BY version DESC LIMIT :limit",
+        name=name,
+        before=_FAR if before is None else before,
+        limit=limit,
+    )
+    return [_version(row) for row in rows]
+
+
+def feature_version(tx: OwnerTx, name: str, version: int) -> FeatureVersion:
+    """NotFound if the owner's feature had no such version."""
+    row = tx.one(f"{_VERSION} WHERE owner_id = :owner AND name = :name AND version = :version", name=name, version=version)
+    if row is None:
+        raise NotFound(f"feature {name} had no version {version}")
+    return _version(row)
 
 
 def result_rows(tx: OwnerTx, *, conversation_id: int | None = None, before: int | None = None, limit: int) -> list[ResultRow]:
@@ -107,3 +141,7 @@ def _require(tx: OwnerTx, name: str, version: int | None) -> None:
 
 def _feature(row: Row) -> FeatureRow:
     return FeatureRow(**{**row, "enabled": bool(row["enabled"])})
+
+
+def _version(row: Row) -> FeatureVersion:
+    return FeatureVersion(**{**row, "enabled": None if row["enabled"] is None else bool(row["enabled"])})

@@ -39,6 +39,13 @@ def account_row(tx: OwnerTx, account_sid: str) -> AccountRow:
     return AccountRow(row["id"], row["account_sid"], _addresses(tx, account_sid), row["created_at"])
 
 
+def remove_account(tx: OwnerTx, account_sid: str) -> None:
+    """Connect the account and its addresses no more: its tokens are gone. NotFound."""
+    tx.run("DELETE FROM twilio_numbers WHERE owner_id = :owner AND account_sid = :sid", sid=account_sid)
+    if not tx.run("DELETE FROM twilio_accounts WHERE owner_id = :owner AND account_sid = :sid", sid=account_sid):
+        raise NotFound(f"no account {account_sid}")
+
+
 def remove_address(tx: OwnerTx, account_sid: str, address: str) -> None:
     """Connect the address no more: what is written to it is refused. NotFound."""
     gone = tx.run(

@@ -64,7 +64,7 @@ def set_one(options: SharedOptions, owner_id: str, name: str, enabled: bool | No
         if wanted.enabled and not allowed_features(limits_of(tx), [name]):
             raise WrongFeature(f"feature {name}: the owner's plan does not have it")
         now = SystemClock().now()
-        set_feature(tx, wanted, now=now)
+        set_feature(tx, wanted, actor=OPERATOR, now=now)
         audit(tx, OPERATOR, "features.update", name, details="enabled" if wanted.enabled else "disabled", now=now)
 
     async def write(database: SqliteDatabase) -> None:

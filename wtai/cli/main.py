@@ -38,10 +38,12 @@ COMMANDS: Final = {
     "keys": Entry("wtai.cli.keys:keys", "Check and rotate the keys that seal credentials."),
     "memory": Entry("wtai.cli.memory:memory", "Make memories findable again after a change of the embedding model."),
     "jobs": Entry("wtai.cli.queue:jobs", "List, retry and discard jobs."),
-    "db": Entry("wtai.cli.database:db", "Migrate the database and show its state."),
+    "db": Entry("wtai.cli.database:db", "Migrate the database, show its state, and check it."),
     "backup": Entry("wtai.cli.backup:backup", "Make, show and check back-ups."),
     "restore": Entry("wtai.cli.restore:restore", "Put a back-up in the place of the database."),
     "trigger": Entry("wtai.cli.trigger:trigger", "Send a signed webhook to a running wtai."),
+    "service": Entry("wtai.cli.service:service", "Print a systemd unit and configurations of reverse proxies."),
+    "completion": Entry("wtai.cli.completion:completion", "Print what makes a shell complete commands."),
     "version": Entry("wtai.cli.configuration:version", "Show the versions of wtai, Python and SQLite."),
 }
 
@@ -52,6 +54,8 @@ EXIT_CODES: Final[tuple[tuple[type[WtaiError], int], ...]] = (
     (WtaiError, 1),
 )
 INTERRUPTED: Final = 130
+COMPLETION: Final = "_WTAI_COMPLETE"
+"""The variable by which a shell asks for completions."""
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ class Commands(click.Group):
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name and return the process's exit code; errors go to stderr."""
     try:
-        result = wtai.main(list(arguments), prog_name="wtai", obj=SharedOptions(), standalone_mode=False)
+        result = wtai.main(list(arguments), prog_name="wtai", obj=SharedOptions(), standalone_mode=False, complete_var=COMPLETION)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.ClickException as exc:

@@ -9,6 +9,7 @@ import click
 
 from wtai.channels.accounts import connect as connect_account
 from wtai.channels.store import numbers
+from wtai.channels.views_store import account_rows
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
@@ -16,13 +17,23 @@ from wtai.cli.passwords import hash_of_new_password
 from wtai.cli.privacy import erase_owner, export_owner
 from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
+from wtai.db.tx import OwnerTx
+from wtai.errors import NotFound
 from wtai.identity import store
-from wtai.identity.audit_store import OPERATOR
+from wtai.identity.audit_store import OPERATOR, audit
 from wtai.identity.from_settings import sealer
 from wtai.identity.model import Owner
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.registration import Admin, let_owner, register
+from wtai.settings import Settings
+from wtai.web.webhooks import inbound_address
 
+_AUTH_TOKEN = click.option(
+    "--auth-token-file", type=click.File("r"), required=True, help="File with the auth token; '-' reads it from standard input."
+)
+_SECONDARY_TOKEN = click.option(
+    "--secondary-token-file", type=click.File("r"), help="File with the token that is to be promoted, during a rotation."
+)
 _ADDRESS = re.compile(r"whatsapp:\+?[A-Za-z0-9.]{3,130}|\+[0-9]{5,15}")
 
 
@@ -131,12 +142,8 @@ def twilio() -> None:
 @twilio.command()
 @click.argument("owner_id")
 @click.option("--account-sid", required=True, help="The account's SID, AC…")
-@click.option(
-    "--auth-token-file", type=click.File("r"), required=True, help="File with the auth token; '-' reads it from standard input."
-)
-@click.option(
-    "--secondary-token-file", type=click.File("r"), help="File with the token that is to be promoted, during a rotation."
-)
+@_AUTH_TOKEN
+@_SECONDARY_TOKEN
 @click.option("--number", "addresses", multiple=True, required=True, help="whatsapp:+5511… or +5511… for SMS; may be repeated.")
 @click.pass_obj
 def connect(
@@ -153,10 +160,7 @@ def connect(
     for address in addresses:
         if not _ADDRESS.fullmatch(address):
             raise click.BadParameter(f"{address} is no address such as whatsapp:+5511987654321", param_hint="--number")
-    files = [auth_token_file, *([secondary_token_file] if secondary_token_file else [])]
-    tokens = [file.read().strip() for file in files]
-    if not all(tokens):
-        raise click.BadParameter("the token is empty", param_hint="--auth-token-file")
+    tokens = _tokens(auth_token_file, secondary_token_file)
     settings = settings_of(options)
     seal = sealer(settings)
 
@@ -166,11 +170,59 @@ def connect(
         await database.write(found.id, connect_account, seal, account_sid, tokens, list(addresses), now=now)
 
     with_database(settings, write)
-    base = settings.server.public_url or "https://YOUR-HOST"
     click.echo(f"connected {', '.join(addresses)}", err=True)
     click.echo("In Twilio, set the number's webhook for incoming messages to (POST):", err=True)
-    # The fragment makes Twilio try again: without it one lost connection loses the message (connection overrides).
-    click.echo(f"{base}/webhooks/twilio/inbound#rc=3&rp=all&ct=3000&rt=4500")
+    click.echo(webhook_url(settings))
+
+
+@twilio.command()
+@click.argument("owner_id")
+@click.option("--account-sid", help="The account's SID; needed where the owner has several.")
+@_AUTH_TOKEN
+@_SECONDARY_TOKEN
+@click.pass_obj
+def rotate(
+    options: SharedOptions,
+    owner_id: str,
+    account_sid: str | None,
+    auth_token_file: TextIO,
+    secondary_token_file: TextIO | None,
+) -> None:
+    """Give a connected account other tokens; a running service takes them within five seconds.
+
+    First with the token in force and the secondary one that Twilio's console made; once it is promoted, with that one alone.
+    """
+    tokens = _tokens(auth_token_file, secondary_token_file)
+    settings = settings_of(options)
+    seal = sealer(settings)
+
+    def work(tx: OwnerTx) -> str:
+        known = [row.account_sid for row in account_rows(tx, limit=-1)]
+        chosen = known if account_sid is None else [sid for sid in known if sid == account_sid]
+        if len(chosen) != 1:
+            raise NotFound(f"name one of the owner's accounts with --account-sid: {', '.join(known) or 'none is connected'}")
+        connect_account(tx, seal, chosen[0], tokens, [], now=SystemClock().now())
+        audit(tx, OPERATOR, "channel_accounts.update", chosen[0], now=SystemClock().now())
+        return chosen[0]
+
+    async def write(database: SqliteDatabase) -> str:
+        found = await database.system_read(store.owner_of_public_id, owner_id)
+        return await database.write(found.id, work)
+
+    click.echo(f"{with_database(settings, write)} has its new tokens", err=True)
+
+
+def webhook_url(settings: Settings) -> str:
+    """What to set in Twilio."""
+    return inbound_address(settings.server.public_url or "https://YOUR-HOST")
+
+
+def _tokens(auth_token_file: TextIO, secondary_token_file: TextIO | None) -> list[str]:
+    files = [auth_token_file, *([secondary_token_file] if secondary_token_file else [])]
+    tokens = [file.read().strip() for file in files]
+    if not all(tokens):
+        raise click.BadParameter("the token is empty", param_hint="--auth-token-file")
+    return tokens
 
 
 def _let(options: SharedOptions, owner_id: str, status: Literal["active", "disabled"]) -> None:

@@ -1,7 +1,9 @@
 """``wtai owner erase|export`` and ``wtai user erase|export``: what is kept of people, handed over or erased."""
 
+import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -15,11 +17,13 @@ from wtai.identity import store
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.model import Owner
 from wtai.privacy.erase import Receipt
+from wtai.privacy.eraser import Eraser
 from wtai.privacy.export import Export, export
-from wtai.working import eraser
 
 _OUTPUT = click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Zip file to write; it must not exist."
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Zip file to write; it must not exist. Standard output by default.",
 )
 _YES = click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
 
@@ -35,7 +39,7 @@ def erase_owner(options: SharedOptions, owner_id: str, yes: bool) -> None:
 
     async def write(database: SqliteDatabase) -> Receipt:
         found = await database.system_read(store.owner_of_public_id, owner_id)
-        return await eraser(settings, database, SystemClock()).erase_owner(found.id, OPERATOR)
+        return await Eraser.of(settings, database, SystemClock()).erase_owner(found.id, OPERATOR)
 
     _show(with_database(settings, write))
 
@@ -52,7 +56,7 @@ def erase_user(options: SharedOptions, owner_id: str, user_id: str, yes: bool) -
 
     async def write(database: SqliteDatabase) -> Receipt:
         key = (await _owner(database, owner_id)).id
-        return await eraser(settings, database, SystemClock()).erase_user(key, user_id, OPERATOR)
+        return await Eraser.of(settings, database, SystemClock()).erase_user(key, user_id, OPERATOR)
 
     _show(with_database(settings, write))
 
@@ -61,7 +65,7 @@ def erase_user(options: SharedOptions, owner_id: str, user_id: str, yes: bool) -
 @click.argument("owner_id", metavar="OWNER")
 @_OUTPUT
 @click.pass_obj
-def export_owner(options: SharedOptions, owner_id: str, output: Path) -> None:
+def export_owner(options: SharedOptions, owner_id: str, output: Path | None) -> None:
     """Write everything of an owner to a zip file: JSON Lines per table, files, a README."""
     _export(options, owner_id, None, output)
 
@@ -71,21 +75,28 @@ def export_owner(options: SharedOptions, owner_id: str, output: Path) -> None:
 @click.argument("user_id", metavar="USER")
 @_OUTPUT
 @click.pass_obj
-def export_user(options: SharedOptions, owner_id: str, user_id: str, output: Path) -> None:
+def export_user(options: SharedOptions, owner_id: str, user_id: str, output: Path | None) -> None:
     """Write everything that is kept of a person to a zip file: JSON Lines per table, files, a README."""
     _export(options, owner_id, user_id, output)
 
 
-def _export(options: SharedOptions, owner_id: str, user_id: str | None, output: Path) -> None:
+def _export(options: SharedOptions, owner_id: str, user_id: str | None, output: Path | None) -> None:
+    if output is None and sys.stdout.isatty():
+        raise click.UsageError("a zip file is nothing for a terminal: give --output, or send it to a file")
     settings = settings_of(options)
 
-    async def write(database: SqliteDatabase) -> Export:
+    async def write(database: SqliteDatabase, target: Path) -> Export:
         found = await _owner(database, owner_id)
         media = settings.media.directory
-        return await export(database, found.id, user_id, owner=found.public_id, media=media, target=output, clock=SystemClock())
+        return await export(database, found.id, user_id, owner=found.public_id, media=media, target=target, clock=SystemClock())
 
-    done = with_database(settings, write)
-    click.echo(f"{output}: {sum(done.rows.values())} rows of {len(done.rows)} tables, {done.files} files", err=True)
+    with TemporaryDirectory(prefix="wtai-export-") as folder:
+        target = output or Path(folder) / "export.zip"
+        done = with_database(settings, lambda database: write(database, target))
+        if output is None:
+            with target.open("rb") as packed:
+                shutil.copyfileobj(packed, sys.stdout.buffer)
+    click.echo(f"{sum(done.rows.values())} rows of {len(done.rows)} tables, {done.files} files", err=True)
 
 
 async def _owner(database: SqliteDatabase, owner_id: str) -> Owner:

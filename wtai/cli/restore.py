@@ -21,11 +21,9 @@ from wtai.privacy.tombstones import AddressDigests
 @click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
 @click.pass_obj
 def restore(options: SharedOptions, file: Path, yes: bool) -> None:
-    """Put a back-up in the place of the database. The service must be stopped."""
+    """Put a back-up in the place of the database, which is kept beside it. The service must be stopped."""
     settings = settings_of(options)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("there is nobody to ask whether you are sure: add --yes")
+    if not yes and sys.stdin.isatty():
         click.confirm(f"Replace {settings.database_path} by {file}?", abort=True, err=True)
     places = Places(settings.database_path, settings.media.directory, settings.backup.directory)
     done = asyncio.run(bring_back(file, places, AddressDigests(sealer(settings)), SystemClock()))

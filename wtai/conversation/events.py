@@ -36,9 +36,9 @@ def message_moved(tx: OwnerTx, message_id: int, before: Status, after: Status, *
         emit(tx, Event.MESSAGE_STATUS, partial(_message, tx, message_id), now=now)
 
 
-def conversation_opened(tx: OwnerTx, conversation: Conversation, *, now: int) -> None:
+def conversation_opened(tx: OwnerTx, conversation: Conversation, *, actor: str, reason: str, now: int) -> None:
     """A conversation has begun."""
-    tell = partial(_conversation, tx, conversation, None, "user", "first message", now)
+    tell = partial(_conversation, tx, conversation, None, actor, reason, now)
     emit(tx, Event.CONVERSATION_OPENED, tell, now=now)
 
 

@@ -24,6 +24,9 @@ TRANSCRIBE = "transcribe_audio"
 """As FETCH, for a message with audio, which is then heard too; one after the other in a conversation."""
 
 
+_FIRST_MESSAGE = "first message"
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """What became of a message: ``new`` is False for a repeat, which changes nothing."""
@@ -53,13 +56,13 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, digests: Dige
         _owe_media(tx, standing.conversation_id, message_id, inbound, now)
     if optout.heeded(tx, inbound, standing, now=now):
         _owe_nothing(tx, standing.conversation_id, message_id, chosen, now)
-        store.note_inbound(tx, standing.conversation_id, inbound.reply_to, quiet_until=now, now=now)
+        store.note_inbound(tx, standing.conversation_id, message_id, inbound.reply_to, quiet_until=now, now=now)
     else:
         quiet_ms = quiet_after(inbound, chosen.burst_quiet_ms)
         if standing.state is State.WAITING_USER:
             waiting = store.existing_conversation(tx, standing.conversation_id)
             lifecycle.move(tx, waiting, State.PROGRESS, actor="user", reason="message", now=now)
-        store.note_inbound(tx, standing.conversation_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
+        store.note_inbound(tx, standing.conversation_id, message_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
         if standing.state is not State.HANDOFF:
             owe_turn(tx, standing.conversation_id, quiet_ms=quiet_ms, now=now)
     events.message_received(tx, message_id, now=now)
@@ -131,8 +134,8 @@ def _user(tx: OwnerTx, inbound: Inbound, known: Mapping[str, Person], now: int) 
 
 def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Standing:
     conversation = store.insert_conversation(tx, user_id, inbound, expires_at=now + chosen.expire_minutes * MINUTE, now=now)
-    store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason="first message", now=now)
-    events.conversation_opened(tx, conversation, now=now)
+    store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason=_FIRST_MESSAGE, now=now)
+    events.conversation_opened(tx, conversation, actor="user", reason=_FIRST_MESSAGE, now=now)
     return Standing(user_id, conversation.id, conversation.state, conversation.opted_out)
 
 

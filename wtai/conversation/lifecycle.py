@@ -26,11 +26,20 @@ ENDED: Final = "conversation_ended"
 
 
 def move(
-    tx: OwnerTx, conversation: Conversation, to: State, *, actor: str, reason: str, idle_at: int | None = None, now: int
+    tx: OwnerTx,
+    conversation: Conversation,
+    to: State,
+    *,
+    actor: str,
+    reason: str,
+    staff: str | None = None,
+    idle_at: int | None = None,
+    now: int,
 ) -> Conversation:
     """Bring ``conversation``, as read, to state ``to`` and record who did it and why; returns it as it is now.
 
-    ``idle_at`` (ms) goes with WAITING_USER: when we stop waiting. What follows an end is a job of its own (ENDED).
+    ``staff`` is the public id of who did it, where staff did. ``idle_at`` (ms) goes with WAITING_USER: when we stop waiting. What
+    follows an end is a job of its own (ENDED).
 
     InvalidTransition if the table has no such edge, StaleVersion if the conversation has changed since it was read.
     """
@@ -38,7 +47,7 @@ def move(
         raise InvalidTransition(f"conversation {conversation.public_id} cannot go from {conversation.state} to {to}")
     if not store.change_state(tx, conversation, to, closed_at=None if to in OPEN else now, idle_at=idle_at, now=now):
         raise StaleVersion(f"conversation {conversation.public_id} has changed since version {conversation.version} was read")
-    store.insert_event(tx, conversation.id, conversation.state, to, actor=actor, reason=reason, now=now)
+    store.insert_event(tx, conversation.id, conversation.state, to, actor=actor, reason=reason, staff=staff, now=now)
     if to not in OPEN:
         enqueue(tx, ENDED, {"conversation_id": conversation.id}, priority=BACKGROUND, now=now)
     moved = store.conversation(tx, conversation.id)

@@ -64,20 +64,42 @@ class Due:
 
 
 def put(
-    tx: OwnerTx, conversation: Conversation, bodies: Sequence[str], *, author: str, ai_result_id: int | None, now: int
+    tx: OwnerTx,
+    conversation: Conversation,
+    bodies: Sequence[str],
+    *,
+    author: str,
+    ai_result_id: int | None,
+    staff: str | None = None,
+    now: int,
 ) -> None:
-    """Send ``bodies`` to the conversation's person, in order, each within the channel's limits, once this commits."""
+    """Send ``bodies`` to the conversation's person, in order, each within the channel's limits, once this commits.
+
+    ``staff`` is the public id of the member of staff where that is the author.
+    """
     for body in bodies:
-        message_id = store.insert_outbound(tx, conversation.id, body, author=author, ai_result_id=ai_result_id, now=now)
+        message_id = store.insert_outbound(
+            tx, conversation.id, body, author=author, ai_result_id=ai_result_id, staff=staff, now=now
+        )
         _owe_send(tx, conversation, message_id, now)
 
 
-def put_template(tx: OwnerTx, conversation: Conversation, template: Template, *, instead_of: int | None = None, now: int) -> None:
+def put_template(
+    tx: OwnerTx,
+    conversation: Conversation,
+    template: Template,
+    *,
+    instead_of: int | None = None,
+    staff: str | None = None,
+    now: int,
+) -> None:
     """Send an approved template, which may go out at any time; a parked message that it stands for is canceled."""
     parked = None if instead_of is None else look(tx, instead_of)
     if parked is not None and parked.parked is not None:
         _move(tx, parked.id, parked.status, Status.CANCELED, now=now)
-    message_id = store.insert_outbound(tx, conversation.id, "", author="staff", ai_result_id=None, template=template, now=now)
+    message_id = store.insert_outbound(
+        tx, conversation.id, "", author="staff", ai_result_id=None, template=template, staff=staff, now=now
+    )
     _owe_send(tx, conversation, message_id, now)
 
 

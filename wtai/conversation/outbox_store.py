@@ -13,15 +13,16 @@ def insert_outbound(
     author: str,
     ai_result_id: int | None,
     template: Template | None = None,
+    staff: str | None = None,
     now: int,
 ) -> int:
     """A message to be sent; returns its id."""
     rows = tx.all(
         """
         INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, status, body, ai_result_id,
-            content_sid, content_variables, epoch, created_at, updated_at)
+            content_sid, content_variables, staff, epoch, created_at, updated_at)
         SELECT :owner, :public_id, id, 'outbound', :author, 'queued', :body, :ai_result_id, :content_sid, :content_variables,
-            takeover_epoch, :now, :now
+            :staff, takeover_epoch, :now, :now
         FROM conversations WHERE owner_id = :owner AND id = :conversation_id
         RETURNING id
         """,
@@ -32,6 +33,7 @@ def insert_outbound(
         ai_result_id=ai_result_id,
         content_sid=template.content_sid if template else None,
         content_variables=template.variables if template else None,
+        staff=staff,
         now=now,
     )
     return int(rows[0]["id"])

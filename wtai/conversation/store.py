@@ -122,18 +122,28 @@ def existing_conversation(tx: OwnerTx, conversation_id: int) -> Conversation:
     return found
 
 
+def open_conversation(tx: OwnerTx, user_id: int, address: str) -> Conversation | None:
+    """The open conversation of this person with this address of ours; a constraint allows one."""
+    row = tx.one(
+        f"{_CONVERSATION} WHERE owner_id = :owner AND user_id = :user_id AND address = :address AND closed_at IS NULL",
+        user_id=user_id,
+        address=address,
+    )
+    return _conversation(row) if row else None
+
+
 def insert_conversation(tx: OwnerTx, user_id: int, inbound: Inbound, *, expires_at: int, now: int) -> Conversation:
     """Open a conversation that knows the one before it."""
-    rows = tx.all(
+    public = public_id("cnv")
+    tx.run(
         """
         INSERT INTO conversations (owner_id, public_id, user_id, channel, address, user_address, state, previous_id,
             opened_at, updated_at, expires_at)
         VALUES (:owner, :public_id, :user_id, :channel, :address, :user_address, 'PENDING',
             (SELECT max(id) FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address),
             :now, :now, :expires_at)
-        RETURNING id
         """,
-        public_id=public_id("cnv"),
+        public_id=public,
         user_id=user_id,
         channel=inbound.channel,
         address=inbound.our_address,
@@ -141,18 +151,43 @@ def insert_conversation(tx: OwnerTx, user_id: int, inbound: Inbound, *, expires_
         expires_at=expires_at,
         now=now,
     )
-    return existing_conversation(tx, rows[0]["id"])
+    return _of_public_id(tx, public)
 
 
-def note_inbound(tx: OwnerTx, conversation_id: int, reply_to: str, *, quiet_until: int, now: int) -> None:
-    """The person wrote: the 24-hour window starts again, answers go where they wrote from, and drafts are out of date."""
+def insert_following(tx: OwnerTx, before: Conversation, *, expires_at: int, now: int) -> Conversation:
+    """Open a conversation of the same two without anything having been written: the 24-hour window is as it was."""
+    public = public_id("cnv")
+    tx.run(
+        """
+        INSERT INTO conversations (owner_id, public_id, user_id, channel, address, user_address, state, previous_id,
+            last_inbound_at, opened_at, updated_at, expires_at)
+        SELECT :owner, :public_id, user_id, channel, address, user_address, 'PENDING', id, (
+            SELECT max(last_inbound_at) FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address
+        ), :now, :now, :expires_at
+        FROM conversations WHERE owner_id = :owner AND user_id = :user_id AND address = :address ORDER BY id DESC LIMIT 1
+        """,
+        public_id=public,
+        user_id=before.user_id,
+        address=before.address,
+        expires_at=expires_at,
+        now=now,
+    )
+    return _of_public_id(tx, public)
+
+
+def note_inbound(tx: OwnerTx, conversation_id: int, message_id: int, reply_to: str, *, quiet_until: int, now: int) -> None:
+    """The person wrote: the 24-hour window starts again, answers go where they wrote from, drafts are out of date, and they wait
+    for us unless the message is answered already.
+    """
     tx.run(
         """
         UPDATE conversations SET version = version + 1, last_inbound_at = :now, updated_at = :now, user_address = :reply_to,
-            quiet_until = :quiet_until
+            quiet_until = :quiet_until,
+            waiting_since = CASE WHEN answered_through < :message_id THEN coalesce(waiting_since, :now) END
         WHERE owner_id = :owner AND id = :id
         """,
         id=conversation_id,
+        message_id=message_id,
         reply_to=reply_to,
         quiet_until=quiet_until,
         now=now,
@@ -160,12 +195,13 @@ def note_inbound(tx: OwnerTx, conversation_id: int, reply_to: str, *, quiet_unti
 
 
 def change_state(tx: OwnerTx, read: Conversation, to: State, *, closed_at: int | None, idle_at: int | None, now: int) -> bool:
-    """Set the state if the conversation is as it was read."""
+    """Set the state if the conversation is as it was read. Nobody waits for us in one that ended, or whose turn is the user's."""
     return bool(
         tx.run(
             """
             UPDATE conversations SET state = :to, version = version + 1, updated_at = :now, closed_at = :closed_at,
-                idle_at = :idle_at
+                idle_at = :idle_at,
+                waiting_since = CASE WHEN :closed_at IS NULL AND :to <> 'WAITING_USER' THEN waiting_since END
             WHERE owner_id = :owner AND id = :id AND version = :version AND state = :state
             """,
             id=read.id,
@@ -180,10 +216,15 @@ def change_state(tx: OwnerTx, read: Conversation, to: State, *, closed_at: int |
 
 
 def mark_answered(tx: OwnerTx, conversation_id: int, through: int) -> None:
-    """Inbound messages up to ``through`` are answered."""
+    """Inbound messages up to ``through`` are answered; the person waits from the first one behind them on, if there is one."""
     tx.run(
         """
-        UPDATE conversations SET answered_through = max(answered_through, :through) WHERE owner_id = :owner AND id = :id
+        UPDATE conversations SET answered_through = max(answered_through, :through), waiting_since = (
+            SELECT min(m.created_at) FROM messages m
+            WHERE m.owner_id = :owner AND m.conversation_id = :id AND m.direction = 'inbound'
+                AND m.id > max(conversations.answered_through, :through)
+        )
+        WHERE owner_id = :owner AND id = :id
         """,
         id=conversation_id,
         through=through,
@@ -209,6 +250,17 @@ def set_question(tx: OwnerTx, conversation_id: int, question: Question | None) -
 def set_expiry(tx: OwnerTx, conversation_id: int, expires_at: int | None) -> None:
     """When the conversation expires (ms); None: not while it stays as it is."""
     tx.run("UPDATE conversations SET expires_at = :at WHERE owner_id = :owner AND id = :id", id=conversation_id, at=expires_at)
+
+
+def start_waiting(tx: OwnerTx, conversation_id: int, *, now: int) -> None:
+    """A person was called: whoever did not wait for an answer waits for one from now on."""
+    tx.run(
+        """
+        UPDATE conversations SET waiting_since = coalesce(waiting_since, :now) WHERE owner_id = :owner AND id = :id
+        """,
+        id=conversation_id,
+        now=now,
+    )
 
 
 def count_takeover(tx: OwnerTx, conversation_id: int, *, reason: str | None) -> None:
@@ -290,18 +342,29 @@ def opt_in(tx: OwnerTx, user_id: int, our_address: str) -> None:
     )
 
 
-def insert_event(tx: OwnerTx, conversation_id: int, from_: State | None, to: State, *, actor: str, reason: str, now: int) -> None:
+def insert_event(
+    tx: OwnerTx,
+    conversation_id: int,
+    from_: State | None,
+    to: State,
+    *,
+    actor: str,
+    reason: str,
+    staff: str | None = None,
+    now: int,
+) -> None:
     """Record a transition."""
     tx.run(
         """
-        INSERT INTO conversation_events (owner_id, conversation_id, from_state, to_state, actor, reason, created_at)
-        VALUES (:owner, :conversation_id, :from_state, :to_state, :actor, :reason, :now)
+        INSERT INTO conversation_events (owner_id, conversation_id, from_state, to_state, actor, reason, staff, created_at)
+        VALUES (:owner, :conversation_id, :from_state, :to_state, :actor, :reason, :staff, :now)
         """,
         conversation_id=conversation_id,
         from_state=from_,
         to_state=to,
         actor=actor,
         reason=reason,
+        staff=staff,
         now=now,
     )
 
@@ -382,6 +445,13 @@ def last_inbound_id(tx: OwnerTx, conversation_id: int) -> int:
         id=conversation_id,
     )
     return int(row["id"]) if row else 0
+
+
+def _of_public_id(tx: OwnerTx, public: str) -> Conversation:
+    row = tx.one(f"{_CONVERSATION} WHERE owner_id = :owner AND public_id = :public", public=public)
+    if row is None:
+        raise NotFound(f"conversation {public} is gone")
+    return _conversation(row)
 
 
 def _conversation(row: Row) -> Conversation:

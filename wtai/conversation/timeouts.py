@@ -1,9 +1,13 @@
-"""The job that ends conversations whose time is up: found by index, in bounded batches, one transaction each."""
+"""The job that ends conversations whose time is up: found by index, in bounded batches, one transaction each.
+
+Changes that live pages no longer ask for are forgotten with it.
+"""
 
 from typing import Final
 
-from wtai.clock import Clock
+from wtai.clock import HOUR, Clock
 from wtai.conversation import lifecycle, outbox, store
+from wtai.conversation.changes_store import prune_changes
 from wtai.conversation.model import Conversation, State
 from wtai.conversation.texts import texts
 from wtai.db.tx import Database, OwnerTx, SystemTx
@@ -16,6 +20,8 @@ TIMEOUTS: Final = "sweep_timeouts"
 """The kind of job; no payload."""
 
 _BATCH: Final = 50
+_CHANGES_KEPT_MS: Final = HOUR
+_CHANGES_BATCH: Final = 1_000
 
 
 class Timeouts:
@@ -32,6 +38,9 @@ class Timeouts:
         while found == _BATCH:
             found = await self._database.system_write(_strike, self._base, now=self._clock.now())
             await pass_failpoint("sweep.after_commit")
+        before = self._clock.now() - _CHANGES_KEPT_MS
+        while await self._database.system_write_relaxed(prune_changes, before=before, limit=_CHANGES_BATCH) == _CHANGES_BATCH:
+            pass
 
 
 def _strike(tx: SystemTx, base: Preferences, *, now: int) -> int:

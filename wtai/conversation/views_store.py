@@ -42,11 +42,17 @@ _OF_ASSIGNEE: Final = f"{_CONVERSATION} WHERE c.assignee_id = :assignee_id AND {
 _FAR: Final = 1 << 62
 
 _MESSAGE: Final = """
-SELECT m.id, m.public_id, c.public_id AS conversation, m.direction, m.author, m.kind, m.status, m.body, m.error_code, m.parked,
-    m.content_sid, m.content_variables, m.created_at, m.updated_at, r.public_id AS ai_result
+SELECT m.id, m.public_id, c.public_id AS conversation, m.direction, m.author, m.kind, m.status, m.body, m.provider_sid,
+    m.error_code, m.parked, m.content_sid, m.content_variables, m.created_at, m.updated_at, r.public_id AS ai_result
 FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
     LEFT JOIN ai_results r ON r.owner_id = m.owner_id AND r.id = m.ai_result_id
 """
+_MESSAGES: Final = """
+m.owner_id = :owner AND m.id < :before AND m.direction = coalesce(:direction, m.direction)
+AND m.status = coalesce(:status, m.status) ORDER BY m.id DESC LIMIT :limit
+"""
+_MESSAGES_OF_ALL: Final = f"{_MESSAGE} WHERE m.id > 0 AND {_MESSAGES}"  # the condition of the index for it
+_MESSAGES_OF_ONE: Final = f"{_MESSAGE} WHERE m.conversation_id = :id AND {_MESSAGES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class MessageRow:
     kind: str
     status: str
     body: str
+    provider_sid: str | None
     error_code: int | None
     parked: str | None
     content_sid: str | None
@@ -167,13 +174,21 @@ def assign(tx: OwnerTx, conversation_id: int, user_id: int | None, *, version: i
         raise StaleVersion(f"conversation {conversation_id} is not at version {version} any more")
 
 
-def message_rows(tx: OwnerTx, conversation_id: int, *, before: int | None = None, limit: int) -> list[MessageRow]:
-    """A conversation's messages, newest first, with a key below ``before``."""
+def message_rows(
+    tx: OwnerTx,
+    conversation_id: int | None = None,
+    *,
+    direction: str | None = None,
+    status: str | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[MessageRow]:
+    """Messages, newest first, with a key below ``before``: of one conversation or of all, in one direction or both."""
     rows = tx.all(
-        f"""
-        {_MESSAGE} WHERE m.owner_id = :owner AND m.conversation_id = :id AND m.id < :before ORDER BY m.id DESC LIMIT :limit
-        """,
+        _MESSAGES_OF_ALL if conversation_id is None else _MESSAGES_OF_ONE,
         id=conversation_id,
+        direction=direction,
+        status=status,
         before=_FAR if before is None else before,
         limit=limit,
     )

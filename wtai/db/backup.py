@@ -21,8 +21,9 @@ from typing import IO, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wtai.clock import SECOND
+from wtai.db.check import damage
 from wtai.db.migrate import migrations
-from wtai.db.sqlite import connect, driver
+from wtai.db.sqlite import connect
 from wtai.errors import EnvironmentProblem, SchemaError, WtaiError
 from wtai.failpoints import failpoint
 
@@ -158,17 +159,12 @@ def unpack(path: Path, folder: Path) -> Manifest:
 
 
 def check_database(path: Path) -> int:
-    """The schema's version of a database that nobody uses, after a full integrity check. BackupBroken."""
-    try:
-        with closing(connect(path)) as connection:
-            problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)").fetchall()]
-            foreign = connection.execute("PRAGMA foreign_key_check").fetchall()
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    except (driver.DatabaseError, EnvironmentProblem) as exc:
-        raise BackupBroken(f"{path} cannot be read: {exc}") from exc
-    if problems != ["ok"] or foreign:
-        raise BackupBroken(f"{path} is damaged: {'; '.join(problems)}, {len(foreign)} rows refer to nothing")
-    return version
+    """The schema's version of a database that nobody uses, after a full check. BackupBroken."""
+    found = damage(path)
+    if found:
+        raise BackupBroken(f"{path} is damaged: {'; '.join(found)}")
+    with closing(connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _write(path: Path, files: dict[str, Path], version: int, *, with_media: bool, now: int) -> Manifest:

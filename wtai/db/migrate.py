@@ -42,7 +42,7 @@ def migrations() -> list[Migration]:
 def status(path: Path) -> SchemaStatus:
     """The schema's state. SchemaError if the database is newer than this program."""
     with closing(connect(path)) as connection:
-        return _status(connection, path)
+        return _status(connection, migrations(), path)
 
 
 def migrate(path: Path) -> list[str]:
@@ -52,23 +52,24 @@ def migrate(path: Path) -> list[str]:
     """
     require_usable_driver()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(connect(path)) as connection:
-        return [migration.name for migration in migrations() if _apply(connection, migration, path)]
-
-
-def _status(connection: SqliteConnection, path: Path) -> SchemaStatus:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
     known = migrations()
+    with closing(connect(path)) as connection:
+        pending = set(_status(connection, known, path).pending)
+        return [one.name for one in known if one.name in pending and _apply(connection, one, known, path)]
+
+
+def _status(connection: SqliteConnection, known: list[Migration], path: Path) -> SchemaStatus:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = known[-1].number
     if version > newest:
         raise SchemaError(f"{path} has schema {version}, this program knows {newest}: run the newer wtai, or restore a back-up")
     return SchemaStatus(version, newest, tuple(m.name for m in known if m.number > version))
 
 
-def _apply(connection: SqliteConnection, migration: Migration, path: Path) -> bool:
+def _apply(connection: SqliteConnection, migration: Migration, known: list[Migration], path: Path) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")  # before the version is read: two programs may start at once
-        due = migration.number > _status(connection, path).version
+        due = migration.number > _status(connection, known, path).version
         if due:
             for statement in _statements(migration.sql):
                 connection.execute(statement)

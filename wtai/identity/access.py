@@ -81,6 +81,8 @@ ACTIONS: Final[Mapping[str, frozenset[Role]]] = {
     "templates.create": _ADMIN,
     "templates.update": _ADMIN,
     "templates.delete": _ADMIN,
+    "canned_replies.read": _STAFF,
+    "canned_replies.update": _ADMIN,
     # what runs, what it costs, who is told
     "jobs.read": _ADMIN_PLATFORM,
     "jobs.retry": _ADMIN_PLATFORM,

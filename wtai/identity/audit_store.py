@@ -76,18 +76,40 @@ def audit(
     )
 
 
-def audit_entries(tx: OwnerTx, *, before: int | None = None, target: str | None = None, limit: int = 50) -> list[AuditEntry]:
-    """The owner's log, newest first: up to ``limit`` lines with a key below ``before``, of one target or of all."""
+def audit_entries(
+    tx: OwnerTx, *, before: int | None = None, target: str | None = None, action: str | None = None, limit: int = 50
+) -> list[AuditEntry]:
+    """The owner's log, newest first: up to ``limit`` lines with a key below ``before``, of one target or action or of all."""
+    of_action = "AND action = :action" if action is not None else ""
+    of_target = "AND target = :target" if target is not None else ""
     rows = tx.all(
         f"""
-        {_ENTRY} WHERE owner_id = :owner AND (:before IS NULL OR id < :before) AND (:target IS NULL OR target = :target)
+        {_ENTRY} WHERE owner_id = :owner AND (:before IS NULL OR id < :before) {of_target} {of_action}
         ORDER BY id DESC LIMIT :limit
         """,
         before=before,
         target=target,
+        action=action,
         limit=limit,
     )
     return [_entry(row) for row in rows]
+
+
+def audit_actions(tx: OwnerTx) -> list[str]:
+    """The actions that the owner's log has lines of, by name."""
+    # Each step goes to the next one in the index: to look at every line would take as long as the log is.
+    rows = tx.all(
+        """
+        WITH RECURSIVE known (action) AS (
+            SELECT min(action) FROM audit_log WHERE owner_id = :owner
+            UNION ALL
+            SELECT (SELECT min(l.action) FROM audit_log l WHERE l.owner_id = :owner AND l.action > known.action)
+            FROM known WHERE known.action IS NOT NULL
+        )
+        SELECT action FROM known WHERE action IS NOT NULL
+        """
+    )
+    return [row["action"] for row in rows]
 
 
 def erase_from_audit(tx: OwnerTx, public: str) -> int:

@@ -8,6 +8,8 @@ from typing import Literal
 from wtai.clock import DAY, SECOND
 from wtai.db.tx import OwnerTx
 from wtai.errors import WtaiError
+from wtai.events import Event, Told, emit, moment
+from wtai.events_store import user_public_id
 from wtai.identity import quota_store
 from wtai.identity.plans import PlanLimits, month_of
 from wtai.identity.plans_store import limits_of
@@ -56,7 +58,7 @@ class Verdict:
 
 
 def check(tx: OwnerTx, user_id: int, *, now: int) -> Verdict:
-    """Whether the AI may answer this end user now, by the plan of the owner; the first time it may not is noted.
+    """Whether the AI may answer this end user now, by the plan of the owner; a limit that is reached is told, once in its period.
 
     The message that is to be answered is counted already. Money is looked at here to hand off before a call is tried; that a call
     does not go beyond it is for the budgets, which ``plans.within_plan`` keeps below the plan's.
@@ -66,6 +68,8 @@ def check(tx: OwnerTx, user_id: int, *, now: int) -> Verdict:
     if reached is None:
         return Verdict(allowed=True, at_limit=limits.at_limit)
     first = quota_store.note_quota(tx, reached.quota, reached.period, reached.user_id, now=now)
+    if first:
+        emit(tx, Event.BUDGET_REACHED, lambda: _told(tx, reached), now=now)
     of_money = reached.quota in (Quota.COST, Quota.USER_COST)
     allowed = limits.at_limit == "allow" and not of_money
     return Verdict(allowed, "handoff" if of_money and limits.at_limit == "allow" else limits.at_limit, reached, first)
@@ -102,6 +106,12 @@ def require_room_for_number(tx: OwnerTx, connected: int) -> None:
     most = limits_of(tx).numbers
     if most is not None and connected >= most:
         raise QuotaReached("numbers", most)
+
+
+def _told(tx: OwnerTx, reached: Reached) -> Told:
+    user = user_public_id(tx, reached.user_id) if reached.user_id is not None else None
+    data = {"budget": reached.quota, "period": reached.period, "user": user, "resets_at": moment(reached.resets_at)}
+    return Told(data, reached.user_id)
 
 
 def _over_messages(tx: OwnerTx, user_id: int | None, limit: int | None, start: int) -> bool:

@@ -4,6 +4,7 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 GRACE_MS: Final = 10 * SECOND
 """How long the same refresh token is answered again, with the same successor: a client whose answer was lost asks twice."""
+
+_IDLE_STEP_MS: Final = 5 * MINUTE
+"""A browser's session is written to no more often than this, however often its pages ask."""
 
 _PURPOSE: Final = "refresh tokens"
 _MAX_REFRESH_LENGTH: Final = 128
@@ -92,6 +96,38 @@ class Sessions:
 
         LoginRefused, Throttled, PasswordsBusy. An unknown account takes the same time as a wrong password.
         """
+        account, rehashed = await self._authenticated(email, password, owner, address)
+        refresh = _text(secrets.token_bytes(32))
+        session = await self._database.write(account.user.owner_id, self._begin, account, rehashed, refresh, address)
+        access = self._access_tokens.issue(
+            Subject(account.user.public_id, session, account.owner_public_id, account.user.role, account.user.token_version)
+        )
+        return Tokens(access, refresh, self._access_tokens.lifetime_ms, session)
+
+    async def log_in_browser(self, email: str, password: str, *, owner: str | None = None, address: str | None) -> str:
+        """Begin a session for a browser; returns what its cookie is to hold. Refuses as :meth:`log_in` does."""
+        account, rehashed = await self._authenticated(email, password, owner, address)
+        cookie = _text(secrets.token_bytes(32))
+        begin = partial(self._begin, browser=True)
+        await self._database.write(account.user.owner_id, begin, account, rehashed, cookie, address)
+        return cookie
+
+    async def of_cookie(self, cookie: str, *, keep: bool = True) -> Principal | None:
+        """Who a browser's cookie stands for; None if its session is over. With ``keep`` it idles from now on."""
+        now = self._clock.now()
+        found = await self._database.system_read(sessions_store.standing_of_cookie, _hash(cookie))
+        if found is None or not found.is_good(now):
+            return None
+        if keep and found.idle_until < now + self._idle_ms - _IDLE_STEP_MS:
+            await self._database.write(
+                found.owner_id, sessions_store.keep_alive, found.id, idle_until=now + self._idle_ms, now=now
+            )
+        return Principal("user", found.user, found.owner_id, found.role, found.user_id, session=found.session)
+
+    async def _authenticated(
+        self, email: str, password: str, owner: str | None, address: str | None
+    ) -> tuple[Account, str | None]:
+        """Whose e-mail address and password these are, and the hash by which to replace an old one."""
         name, source = users_store.folded(email)[: users_store.MAX_EMAIL], address or "unknown"
         self._throttle.attempt(name, source, now=self._clock.now())
         # what is not printable is nobody's, and some of it is no text for a database
@@ -102,12 +138,7 @@ class Sessions:
             await self._note_failure(account, address)
             raise LoginRefused("e-mail address or password are wrong")
         self._throttle.succeeded(name, source)
-        refresh = _text(secrets.token_bytes(32))
-        session = await self._database.write(account.user.owner_id, self._begin, account, checked.rehashed, refresh, address)
-        access = self._access_tokens.issue(
-            Subject(account.user.public_id, session, account.owner_public_id, account.user.role, account.user.token_version)
-        )
-        return Tokens(access, refresh, self._access_tokens.lifetime_ms, session)
+        return account, checked.rehashed
 
     async def refresh(self, refresh_token: str, *, address: str | None) -> Tokens:
         """The next access token and refresh token of a session. TokenRefused.
@@ -175,14 +206,17 @@ class Sessions:
             self._throttle.succeeded(principal.id, principal.id)
         return checked.right
 
-    def _begin(self, tx: OwnerTx, account: Account, rehashed: str | None, refresh: str, address: str | None) -> str:
+    def _begin(
+        self, tx: OwnerTx, account: Account, rehashed: str | None, secret: str, address: str | None, *, browser: bool = False
+    ) -> str:
         now = self._clock.now()
         if users_store.password_hash_of(tx, account.user) != account.password_hash:
             raise LoginRefused("the password was changed while it was checked")
-        session = sessions_store.create_session(
+        create = sessions_store.create_browser_session if browser else sessions_store.create_session
+        session = create(
             tx,
             account.user,
-            _hash(refresh),
+            _hash(secret),
             address=address,
             idle_until=now + self._idle_ms,
             ends_at=now + self._longest_ms,

@@ -92,6 +92,42 @@ def create_session(
     return public
 
 
+def create_browser_session(
+    tx: OwnerTx, user: User, cookie_hash: str, *, address: str | None, idle_until: int, ends_at: int, now: int
+) -> str:
+    """Begin a session that a cookie stands for; returns its public id."""
+    public = public_id("ses")
+    tx.run(
+        """
+        INSERT INTO sessions (owner_id, public_id, user_id, address, created_at, refreshed_at, idle_until, ends_at, cookie_hash)
+        VALUES (:owner, :public, :user_id, :address, :now, :now, :idle_until, :ends_at, :cookie_hash)
+        """,
+        public=public,
+        user_id=user.id,
+        address=address,
+        idle_until=idle_until,
+        ends_at=ends_at,
+        cookie_hash=cookie_hash,
+        now=now,
+    )
+    return public
+
+
+def standing_of_cookie(tx: SystemTx, cookie_hash: str) -> Standing | None:
+    """What the session of a browser's cookie is worth; None if there is no such one."""
+    return _standing(tx.one(f"{_STANDING} WHERE s.cookie_hash = :hash", hash=cookie_hash))
+
+
+def keep_alive(tx: OwnerTx, session_id: int, *, idle_until: int, now: int) -> None:
+    """Somebody is there: the session idles from now on."""
+    tx.run(
+        "UPDATE sessions SET refreshed_at = :now, idle_until = :idle_until WHERE owner_id = :owner AND id = :id",
+        id=session_id,
+        idle_until=idle_until,
+        now=now,
+    )
+
+
 def rotate(
     tx: SystemTx, used: str, successor: str, *, address: str | None, idle_until: int, grace_ms: int, now: int
 ) -> Standing | Refusal:
@@ -114,12 +150,7 @@ def rotate(
         return Refusal.REUSED
     bound.run("UPDATE refresh_tokens SET used_at = :now WHERE owner_id = :owner AND hash = :hash", hash=used, now=now)
     _put_token(bound, standing.id, successor, now)
-    bound.run(
-        "UPDATE sessions SET refreshed_at = :now, idle_until = :idle_until WHERE owner_id = :owner AND id = :id",
-        id=standing.id,
-        idle_until=idle_until,
-        now=now,
-    )
+    keep_alive(bound, standing.id, idle_until=idle_until, now=now)
     return standing
 
 

@@ -15,6 +15,7 @@ _EMAIL: Final = re.compile(r"[^@\s<>\"',;]+@[^@\s<>\"',;]+\.[^@\s<>\"',;]+")
 _USER: Final = (
     "SELECT id, owner_id, public_id, role, name, email, status, token_version, version, created_at, updated_at FROM users"
 )
+_HAS_ADDRESS: Final = "EXISTS (SELECT 1 FROM user_addresses a WHERE a.owner_id = users.owner_id AND a.user_id = users.id)"
 
 
 class WrongEmail(WtaiError):
@@ -72,9 +73,14 @@ def staff(tx: OwnerTx, *, after: int = 0, limit: int = -1) -> list[User]:
 
 
 def end_users(tx: OwnerTx, *, after: int = 0, limit: int = -1) -> list[User]:
-    """The owner's customers, oldest first, as above."""
+    """The owner's customers, oldest first, as above. Without an address it is nobody: what stands for people who were erased."""
     rows = tx.all(
-        f"{_USER} WHERE owner_id = :owner AND email IS NULL AND id > :after ORDER BY id LIMIT :limit", after=after, limit=limit
+        f"""
+        {_USER} WHERE owner_id = :owner AND email IS NULL AND id > :after AND {_HAS_ADDRESS}
+        ORDER BY id LIMIT :limit
+        """,
+        after=after,
+        limit=limit,
     )
     return [_user(row) for row in rows]
 
@@ -165,6 +171,11 @@ def count_staff(tx: OwnerTx) -> int:
     """How many of the owner may log in."""
     rows = tx.all("SELECT count(*) AS n FROM users WHERE owner_id = :owner AND email IS NOT NULL AND status = 'active'")
     return int(rows[0]["n"])
+
+
+def has_admin(tx: SystemTx) -> bool:
+    """Whether any owner has an administrator."""
+    return tx.one("SELECT 1 FROM users WHERE email IS NOT NULL AND role = 'admin' LIMIT 1") is not None
 
 
 def _changed(

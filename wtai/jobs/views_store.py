@@ -1,38 +1,31 @@
 """SQL of what an owner sees of its jobs."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
+from wtai.jobs.store import JobRow
 
-_DEAD: Final = "SELECT id, kind, failures, rescues, error, run_at, created_at FROM jobs"
-
-
-@dataclass(frozen=True, slots=True)
-class DeadJob:
-    """A job that is kept for a person; times in ms."""
-
-    id: int
-    kind: str
-    failures: int
-    rescues: int
-    error: str | None
-    run_at: int
-    created_at: int
+_JOB: Final = "SELECT id, owner_id, kind, key, state, run_at, failures, rescues, error, created_at FROM jobs"
 
 
-def dead_jobs(tx: OwnerTx, *, after: int = 0, limit: int) -> list[DeadJob]:
-    """The owner's dead jobs, oldest first, with a key above ``after``."""
+def job_rows(tx: OwnerTx, *, state: str | None = None, after: int = 0, limit: int) -> list[JobRow]:
+    """The owner's jobs of one ``state`` or of all, oldest first, with a key above ``after``. Completed ones are gone."""
+    # Two statements: the dead are found by an index of their own, and of the rest there are few.
     rows = tx.all(
-        f"{_DEAD} WHERE owner_id = :owner AND state = 'dead' AND id > :after ORDER BY id LIMIT :limit", after=after, limit=limit
+        f"{_JOB} WHERE owner_id = :owner AND state = 'dead' AND id > :after ORDER BY id LIMIT :limit"
+        if state == "dead"
+        else f"{_JOB} WHERE owner_id = :owner AND state = coalesce(:state, state) AND id > :after ORDER BY id LIMIT :limit",
+        state=state,
+        after=after,
+        limit=limit,
     )
-    return [DeadJob(**dict(row)) for row in rows]
+    return [JobRow(**dict(row)) for row in rows]
 
 
-def dead_job(tx: OwnerTx, job_id: int) -> DeadJob:
-    """NotFound unless it is a dead job of the owner."""
-    row = tx.one(f"{_DEAD} WHERE owner_id = :owner AND state = 'dead' AND id = :id", id=job_id)
+def job_row(tx: OwnerTx, job_id: int) -> JobRow:
+    """NotFound unless it is a job of the owner."""
+    row = tx.one(f"{_JOB} WHERE owner_id = :owner AND id = :id", id=job_id)
     if row is None:
-        raise NotFound(f"no dead job {job_id}")
-    return DeadJob(**dict(row))
+        raise NotFound(f"no job {job_id}")
+    return JobRow(**dict(row))

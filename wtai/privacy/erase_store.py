@@ -115,10 +115,24 @@ def delete_usage(tx: OwnerTx, user_id: int) -> int:
 
 
 def leave_work(tx: OwnerTx, user_id: int, public: str) -> int:
-    """Take a member of staff out of what belongs to others: their conversations, their notes. Returns the number of rows."""
-    return tx.run(
-        "UPDATE conversations SET assignee_id = NULL WHERE owner_id = :owner AND assignee_id = :user_id", user_id=user_id
-    ) + tx.run("UPDATE conversation_notes SET author = 'erased' WHERE owner_id = :owner AND author = :public", public=public)
+    """Take a member of staff out of what belongs to others: conversations, what they did in them, their notes. Returns the number
+    of rows.
+    """
+    return sum(
+        (
+            tx.run(
+                "UPDATE conversations SET assignee_id = NULL WHERE owner_id = :owner AND assignee_id = :user_id", user_id=user_id
+            ),
+            tx.run("UPDATE conversation_notes SET author = 'erased' WHERE owner_id = :owner AND author = :public", public=public),
+            tx.run("UPDATE conversation_events SET staff = 'erased' WHERE owner_id = :owner AND staff = :public", public=public),
+            tx.run("UPDATE messages SET staff = 'erased' WHERE owner_id = :owner AND staff = :public", public=public),
+        )
+    )
+
+
+def leave_versions(tx: OwnerTx, public: str) -> int:
+    """Take a member of staff out of the versions of features that they set. Returns the number of rows."""
+    return tx.run("UPDATE feature_versions SET actor = 'erased' WHERE owner_id = :owner AND actor = :public", public=public)
 
 
 def delete_rows_of_person(tx: OwnerTx, user_id: int, public: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, Self
 
 import structlog
 
@@ -14,6 +14,7 @@ from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.errors import StorageUnavailable
 from wtai.identity.audit_store import SYSTEM, Actor
+from wtai.identity.from_settings import sealer
 from wtai.identity.store import owner, owners
 from wtai.identity.users_store import user_of_public_id
 from wtai.jobs.queue import Job
@@ -29,11 +30,17 @@ from wtai.privacy.erase import (
 )
 from wtai.privacy.tables_store import TABLES
 from wtai.privacy.tombstones import AddressDigests, Tombstone, digest, write_side_file
+from wtai.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _ON_ITS_WAY_MS: Final = 10 * MINUTE
 """A file this young may be kept by a job that has yet to write it down."""
+
+Rewrite = Literal["now", "by the job", "by the caller"]
+"""When the database's file is written anew, without the bytes of what was deleted. It is the file of all owners, whose writes
+wait meanwhile: what one owner asks for leaves it to the job.
+"""
 
 
 class Eraser:
@@ -46,19 +53,25 @@ class Eraser:
         self._media = media
         self._backups = backups
 
-    async def erase_user(self, owner_id: int, public: str, actor: Actor) -> Receipt:
+    @classmethod
+    def of(cls, settings: Settings, database: SqliteDatabase, clock: Clock) -> Self:
+        """What the settings say of keys and places. EnvironmentProblem if a key file is absent or not private."""
+        digests = AddressDigests(sealer(settings))
+        return cls(database, digests, clock, media=settings.media.directory, backups=settings.backup.directory)
+
+    async def erase_user(self, owner_id: int, public: str, actor: Actor, *, rewrite: Rewrite = "now") -> Receipt:
         """Erase a person and return the receipt, which is kept too. NotFound, LastAdmin.
 
-        Where the database's file cannot be rewritten now the receipt says so, and the job FINISH does it later.
+        Where the database's file is not rewritten now the receipt says so, and the job FINISH does it later.
         """
         asked = Asked(actor, self._clock.now())
         erased = await self._database.write(owner_id, erase_person, public, self._digests, asked)
-        return await self._finish(erased, rewrite=True)
+        return await self._finish(erased, rewrite)
 
-    async def erase_owner(self, owner_id: int, actor: Actor) -> Receipt:
+    async def erase_owner(self, owner_id: int, actor: Actor, *, rewrite: Rewrite = "now") -> Receipt:
         """Erase an owner with all its people; cut short, it is shut, and to be erased again. As above."""
         erased = await self._erase_owner(owner_id, Asked(actor, self._clock.now()))
-        return await self._finish(erased, rewrite=True)
+        return await self._finish(erased, rewrite)
 
     async def apply(self, tombstones: Iterable[Tombstone]) -> list[Receipt]:
         """Erase again whom a restored database knows still, and take the tombstones over: the receipts of those found.
@@ -70,7 +83,7 @@ class Eraser:
         for tombstone in tombstones:
             if (owner_id := known.get(tombstone.owner)) is None:
                 continue
-            receipts += [await self._finish(erased, rewrite=False) for erased in await self._apply(owner_id, tombstone)]
+            receipts += [await self._finish(erased, "by the caller") for erased in await self._apply(owner_id, tombstone)]
         await self._database.rewrite()
         return receipts
 
@@ -110,14 +123,14 @@ class Eraser:
         await self._database.write(owner_id, _take_over, tombstone)
         return done
 
-    async def _finish(self, erased: Erased, *, rewrite: bool) -> Receipt:
+    async def _finish(self, erased: Erased, rewrite: Rewrite) -> Receipt:
         await asyncio.to_thread(write_side_file, self._backups, [erased.tombstone])
         mine = await self._database.read(erased.owner_id, owner)
         if erased.tombstone.kind == "owner":
             files = await asyncio.to_thread(self._stray_files, mine.public_id, frozenset(), youngest_ms=0)
         else:
             files = await asyncio.to_thread(self._remove, erased.files)
-        rewritten = await self._rewritten() if rewrite else True
+        rewritten = rewrite == "by the caller" or (rewrite == "now" and await self._rewritten())
         receipt = erased.receipt.model_copy(update={"files": files, "files_rewritten": rewritten})
         finished_at = self._clock.now() if rewritten else None
         await self._database.write(erased.owner_id, erasures_store.finish, erased.key, receipt.model_dump_json(), at=finished_at)

@@ -20,9 +20,18 @@ from wtai.identity.preferences import Preferences, merged
 
 log = structlog.get_logger(__name__)
 
+INBOUND: Final = "/webhooks/twilio/inbound"
+_RETRIES: Final = "#rc=3&rp=all&ct=3000&rt=4500"
+"""Makes Twilio try again: without it one lost connection loses the message (twilio.com, webhooks, connection overrides)."""
+
 _EMPTY_TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def inbound_address(base: str) -> str:
+    """What to give Twilio as the webhook of a number, at this program's public address."""
+    return f"{base}{INBOUND}{_RETRIES}"
 
 
 class Webhooks:
@@ -54,7 +63,7 @@ class Webhooks:
     def routes(self) -> list[web.RouteDef]:
         """All routes; each checks the signature itself."""
         return [
-            web.post("/webhooks/twilio/inbound", self._limited(self.inbound)),
+            web.post(INBOUND, self._limited(self.inbound)),
             web.post("/webhooks/twilio/status", self._limited(self.status)),
         ]
 

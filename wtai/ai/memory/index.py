@@ -10,6 +10,9 @@ from wtai.db.tx import OwnerTx, Row
 NEAREST: Final = 50
 """Candidates of each kind of search."""
 
+_SIEVED: Final = 100
+"""Vectors that are compared exactly: the closest by the sum of differences, which costs a third of the exact distance."""
+
 
 def add_words(tx: OwnerTx, user_id: int, fact_id: int, keys: str) -> None:
     """Let a fact be found by its keys."""
@@ -56,13 +59,16 @@ def nearest(tx: OwnerTx, user_id: int, model: str, vector: bytes, *, limit: int 
     """The facts of a person whose vectors of this model are closest to ``vector``."""
     rows = tx.all(
         """
-        SELECT memory_id FROM memory_vectors
-        WHERE owner_id = :owner AND user_id = :user_id AND model = :model AND length(vector) = length(:vector)
-        ORDER BY vec_distance_l2(vec_int8(vector), vec_int8(:vector)) LIMIT :limit
+        SELECT memory_id FROM (
+            SELECT memory_id, vector FROM memory_vectors
+            WHERE owner_id = :owner AND user_id = :user_id AND model = :model AND length(vector) = length(:vector)
+            ORDER BY vec_distance_l1(vec_int8(vector), vec_int8(:vector)) LIMIT :sieved
+        ) ORDER BY vec_distance_l2(vec_int8(vector), vec_int8(:vector)) LIMIT :limit
         """,
         user_id=user_id,
         model=model,
         vector=vector,
+        sieved=_SIEVED,
         limit=limit,
     )
     return [row["memory_id"] for row in rows]

@@ -6,9 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from wtai.channels import accounts, store
-from wtai.channels.views_store import AccountRow, account_row, account_rows, count_addresses, remove_address
+from wtai.channels.views_store import AccountRow, account_row, account_rows, count_addresses, remove_account, remove_address
 from wtai.db.tx import OwnerTx
 from wtai.identity.quota import require_room_for_number
+from wtai.secrets import Sealer
 from wtai.web.api.call import Call
 from wtai.web.api.models import Given, Identified, Page, Paging, at
 from wtai.web.api.route import ROOT, Route
@@ -71,13 +72,7 @@ async def connect(call: Call[NewAccount, None]) -> AccountView:
     """An account that is connected already keeps its numbers, and cannot be connected again."""
 
     def work(tx: OwnerTx) -> AccountView:
-        sid = call.body.account_sid
-        if any(row.account_sid == sid for row in account_rows(tx, limit=-1)):
-            raise _taken("/account_sid", "the account is connected already; give it other tokens or more numbers")
-        accounts.connect(tx, call.means.sealer, sid, _tokens(call.body), [], now=call.now)
-        for index, number in enumerate(call.body.numbers):
-            _add(tx, sid, number, f"/numbers/{index}")
-        return _shown(account_row(tx, sid))
+        return _shown(connect_account(tx, call.means.sealer, call.body, now=call.now))
 
     return await call.commit(work)
 
@@ -87,10 +82,19 @@ async def rotate(call: Call[TokensGiven, None]) -> AccountView:
 
     def work(tx: OwnerTx) -> AccountView:
         row = account_row(tx, call.ids["account"])
-        accounts.connect(tx, call.means.sealer, row.account_sid, _tokens(call.body), [], now=call.now)
+        accounts.connect(tx, call.means.sealer, row.account_sid, tokens_of(call.body), [], now=call.now)
         return _shown(row)
 
     return await call.commit(work)
+
+
+async def disconnect(call: Call[None, None]) -> None:
+    """With its tokens and numbers: what is written to them is refused from then on."""
+
+    def work(tx: OwnerTx) -> None:
+        remove_account(tx, call.ids["account"])
+
+    await call.commit(work)
 
 
 async def add_number(call: Call[NewNumber, None]) -> AccountView:
@@ -98,7 +102,7 @@ async def add_number(call: Call[NewNumber, None]) -> AccountView:
 
     def work(tx: OwnerTx) -> AccountView:
         row = account_row(tx, call.ids["account"])
-        _add(tx, row.account_sid, call.body.number, "/number")
+        connect_number(tx, row.account_sid, call.body.number, "/number")
         return _shown(account_row(tx, row.account_sid))
 
     return await call.commit(work)
@@ -113,7 +117,19 @@ async def drop_number(call: Call[None, None]) -> None:
     await call.commit(work)
 
 
-def _add(tx: OwnerTx, account_sid: str, address: str, where: str) -> None:
+def connect_account(tx: OwnerTx, sealer: Sealer, given: NewAccount, *, now: int) -> AccountRow:
+    """A new account with its numbers. Problem if it is connected already, or one of them is elsewhere; QuotaReached."""
+    sid = given.account_sid
+    if any(row.account_sid == sid for row in account_rows(tx, limit=-1)):
+        raise _taken("/account_sid", "the account is connected already; give it other tokens or more numbers")
+    accounts.connect(tx, sealer, sid, tokens_of(given), [], now=now)
+    for index, number in enumerate(given.numbers):
+        connect_number(tx, sid, number, f"/numbers/{index}")
+    return account_row(tx, sid)
+
+
+def connect_number(tx: OwnerTx, account_sid: str, address: str, where: str) -> None:
+    """One more number of an account. Problem, pointing at ``where``, if it is connected elsewhere; QuotaReached."""
     if (account_sid, address) in store.numbers(tx):
         return
     require_room_for_number(tx, count_addresses(tx))
@@ -125,7 +141,8 @@ def _taken(where: str, what: str) -> Problem:
     return Problem(CONFLICT, what, [Fault(where, what)])
 
 
-def _tokens(given: TokensGiven) -> list[str]:
+def tokens_of(given: TokensGiven) -> list[str]:
+    """The primary first."""
     return [given.auth_token, *([given.secondary_token] if given.secondary_token is not None else [])]
 
 
@@ -166,6 +183,16 @@ ROUTES = (
         _TAG,
         {200: AccountView},
         action="channel_accounts.read",
+        of_tenants=True,
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        disconnect,
+        "Disconnect a Twilio account",
+        _TAG,
+        {204: None},
+        action="channel_accounts.delete",
         of_tenants=True,
     ),
     Route(

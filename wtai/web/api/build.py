@@ -6,12 +6,13 @@ import structlog
 from aiohttp import web
 
 from wtai.clock import MINUTE, Clock
-from wtai.db.tx import Database
+from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
 from wtai.errors import StorageUnavailable
 from wtai.identity.from_settings import preferences, sealer
 from wtai.identity.passwords import Passwords
 from wtai.identity.sessions import Sessions
+from wtai.privacy.eraser import Eraser
 from wtai.settings import Settings
 from wtai.web.api import docs
 from wtai.web.api.call import Means
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def routes(settings: Settings, database: Database, clock: Clock) -> list[web.RouteDef]:
+def routes(settings: Settings, database: SqliteDatabase, clock: Clock) -> list[web.RouteDef]:
     """All paths below ``/api``."""
     found = [*docs.routes(), *_api(settings, database, clock).routes()]
     return [web.route(route.method, route.path, _with_errors(route.handler), **route.kwargs) for route in found]
@@ -51,7 +52,7 @@ def _told(request: web.Request, problem: Problem) -> web.Response:
     return problem_response(problem, request.get(INSTANCE) or correlation_id(request))
 
 
-def _api(settings: Settings, database: Database, clock: Clock) -> Api:
+def _api(settings: Settings, database: SqliteDatabase, clock: Clock) -> Api:
     """The management API."""
     seal = sealer(settings)
     passwords = Passwords.of(settings.security)
@@ -70,5 +71,6 @@ def _api(settings: Settings, database: Database, clock: Clock) -> Api:
         idle_days=settings.security.session_idle_days,
         days=settings.security.session_days,
     )
-    means = Means(seal, sessions, passwords, Egress(settings.egress.allowed_private_hosts), preferences(settings))
+    egress, eraser = Egress(settings.egress.allowed_private_hosts), Eraser.of(settings, database, clock)
+    means = Means(seal, sessions, passwords, egress, eraser, preferences(settings))
     return Api(ROUTES, database, means, clock, limits=limits, trusted_proxies=settings.server.trusted_proxies)

@@ -13,6 +13,7 @@ from wtai.identity.audit_store import Actor
 from wtai.identity.passwords import Passwords
 from wtai.identity.preferences import Preferences
 from wtai.identity.sessions import Sessions
+from wtai.privacy.eraser import Eraser
 from wtai.secrets import Sealer
 from wtai.web.api.cursors import Cursors, Position
 from wtai.web.api.models import Page, Paging
@@ -34,6 +35,7 @@ class Means:
     sessions: Sessions
     passwords: Passwords
     egress: Egress
+    eraser: Eraser
     base: Preferences
 
 

@@ -115,7 +115,7 @@ async def take_over(call: Call[TakeOver, None]) -> ConversationView:
 
     def work(tx: OwnerTx) -> ConversationView:
         conversation = as_read(tx, call.ids["conversation"], call.if_match)
-        handoff.take_over(tx, conversation, reason=call.body.reason, now=call.now)
+        handoff.take_over(tx, conversation, reason=call.body.reason, staff=call.principal.id, now=call.now)
         assign(tx, conversation.id, call.principal.user_id, now=call.now)
         return shown(conversation_row(tx, conversation.public_id))
 
@@ -127,7 +127,7 @@ async def resume(call: Call[None, None]) -> ConversationView:
 
     def work(tx: OwnerTx) -> ConversationView:
         conversation = as_read(tx, call.ids["conversation"], call.if_match)
-        handoff.resume(tx, conversation, preferences(tx, call.means.base), now=call.now)
+        handoff.resume(tx, conversation, preferences(tx, call.means.base), staff=call.principal.id, now=call.now)
         assign(tx, conversation.id, None, now=call.now)
         return shown(conversation_row(tx, conversation.public_id))
 
@@ -139,7 +139,7 @@ async def close(call: Call[None, None]) -> ConversationView:
 
     def work(tx: OwnerTx) -> ConversationView:
         conversation = as_read(tx, call.ids["conversation"], call.if_match)
-        handoff.close(tx, conversation, now=call.now)
+        handoff.close(tx, conversation, staff=call.principal.id, now=call.now)
         return shown(conversation_row(tx, conversation.public_id))
 
     return await call.commit(work)

@@ -93,7 +93,7 @@ class Api:
         version = reading.expected_version(request, route)
         body = await reading.body_bytes(request, route, self._body_bytes)
         key = reading.idempotency_key(request, body) if route.takes_key else None
-        said = reading.parsed(body, route.body)
+        said = reading.parsed(body, route)
         owner_id = await self._owner(route, asks, ids)
         now = self._clock.now()
         call: Call[BaseModel | None, BaseModel | None] = Call(

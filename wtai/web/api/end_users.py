@@ -7,6 +7,7 @@ from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
 from wtai.identity import users_store
 from wtai.identity.model import User
+from wtai.privacy.erase import Receipt
 from wtai.web.api.call import Call
 from wtai.web.api.models import Given, Line, Page, Paging, Versioned, at
 from wtai.web.api.route import ROOT, Route
@@ -63,6 +64,12 @@ async def change_end_user(call: Call[EndUserChange, None]) -> EndUserView:
     return await call.commit(work)
 
 
+async def erase(call: Call[None, None]) -> Receipt:
+    """For good, with everything that is kept of them; the answer is the receipt, which names nobody."""
+    person = await call.read(customer, call.ids["user"])
+    return await call.means.eraser.erase_user(call.owner_id, person.public_id, call.actor, rewrite="by the job")
+
+
 def customer(tx: OwnerTx, public: str) -> User:
     """A customer of the owner. NotFound, for its staff too."""
     user = users_store.user_of_public_id(tx, public)
@@ -106,5 +113,15 @@ ROUTES = (
         action="end_users.update",
         body=EndUserChange,
         needs_if_match=True,
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        erase,
+        "Erase one of them",
+        _TAG,
+        {200: Receipt},
+        action="end_users.delete",
+        audits_itself=True,
     ),
 )

@@ -69,7 +69,8 @@ async def set_feature(call: Call[FeatureGiven, None]) -> FeatureView:
         if before is not None and before.version and not call.match_given:
             fault = Fault("If-Match", "something is set already: send the ETag of what you read")
             raise Problem(IF_MATCH, "If-Match is missing", [fault])
-        put_feature(tx, Feature(name, call.body.enabled, config), version=call.if_match or None, now=call.now)
+        feature = Feature(name, call.body.enabled, config)
+        put_feature(tx, feature, version=call.if_match or None, actor=call.actor, now=call.now)
         return _one(tx, name)
 
     return await call.commit(work)
@@ -79,7 +80,7 @@ async def reset_feature(call: Call[None, None]) -> None:
     """Back to what the program ships; a specialist of the owner's own is gone."""
 
     def work(tx: OwnerTx) -> None:
-        delete_feature(tx, call.ids["feature"], version=call.if_match)
+        delete_feature(tx, call.ids["feature"], version=call.if_match, actor=call.actor, now=call.now)
 
     await call.commit(work)
 

@@ -4,35 +4,32 @@ import json
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from wtai.conversation import handoff, outbox
-from wtai.conversation.lifecycle import OPEN
 from wtai.conversation.model import Conversation, Status, Template
 from wtai.conversation.templates_store import template_sid
 from wtai.conversation.views_store import (
     MessageRow,
-    assign,
     conversation_row,
     last_message_id,
     message_row,
     message_rows,
 )
-from wtai.conversation.whatsapp import split
 from wtai.db.tx import OwnerTx
-from wtai.errors import InvalidTransition, NotFound
+from wtai.errors import NotFound
 from wtai.web.api.call import Call
 from wtai.web.api.conversations import as_read
 from wtai.web.api.errors import wrong
 from wtai.web.api.models import Given, Id, Identified, Page, Paging, View, at
 from wtai.web.api.route import ROOT, Route
-from wtai.web.problems import OPTED_OUT, STALE, WINDOW_CLOSED, WRONG_STATE, Fault, Problem
+from wtai.web.problems import OPTED_OUT, STALE, WINDOW_CLOSED, WRONG_STATE
+from wtai.web.sending import check_wanted, send_template, send_text
 
 _TAG = "messages"
 _OF_CONVERSATION = f"{ROOT}/conversations/{{conversation}}/messages"
-_ONE = f"{ROOT}/messages/{{message}}"
 _MOST_PARTS = 20
 
+Direction = Literal["inbound", "outbound"]
 Placeholder = Annotated[str, Field(min_length=1, max_length=64)]
 Value = Annotated[str, Field(max_length=1_024)]
 
@@ -55,31 +52,44 @@ class TemplateMessage(Given):
 class NewMessage(Given):
     """Free text, within 24 hours of the person's last message on WhatsApp; or a template, at any time.
 
-    ``instead_of`` is a message that waits for a person, which the template stands for.
+    ``body`` may be called ``text`` too. ``instead_of`` is a message that waits for a person, which the template stands for.
     """
 
-    text: Annotated[str | None, Field(min_length=1, max_length=16_000, pattern=r"\S")] = None
+    body: Annotated[
+        str | None, Field(min_length=1, max_length=16_000, pattern=r"\S", validation_alias=AliasChoices("body", "text"))
+    ] = None
     template: TemplateMessage | None = None
     instead_of: Id | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if (self.text is None) == (self.template is None):
-            raise ValueError("must have text or template, and not both")
+        if (self.body is None) == (self.template is None):
+            raise ValueError("must have body or template, and not both")
         if self.instead_of is not None and self.template is None:
             raise ValueError("instead_of goes with a template")
         return self
 
 
+class ListMessages(Paging):
+    """Which messages."""
+
+    conversation: Annotated[Id | None, Field(description="Of this conversation.")] = None
+    direction: Direction | None = None
+    status: Annotated[Status | None, Field(description="With what became of them.")] = None
+
+
 class MessageView(Identified):
-    """A message. ``error_code`` is the provider's; ``parked``: why it waits for a person instead of being sent."""
+    """A message. ``provider_sid`` and ``error_code`` are the provider's; ``parked``: why it waits for a person instead of being
+    sent.
+    """
 
     conversation: str
-    direction: Literal["inbound", "outbound"]
+    direction: Direction
     author: Literal["user", "agent", "staff", "system"]
     kind: str
     status: Status
-    text: str
+    body: str
+    provider_sid: str | None
     error_code: int | None
     parked: Literal["window", "opted_out"] | None
     content_sid: str | None
@@ -106,6 +116,22 @@ async def list_messages(call: Call[None, Paging]) -> Page[MessageView]:
     return call.page(Page[MessageView], rows, shown, lambda row: (row.id,))
 
 
+async def list_all(call: Call[None, ListMessages]) -> Page[MessageView]:
+    """The newest first, of one conversation or of all."""
+    query = call.query
+
+    def work(tx: OwnerTx, before: tuple[int, ...] | None) -> list[MessageRow]:
+        try:
+            of = conversation_row(tx, query.conversation).id if query.conversation is not None else None
+        except NotFound:
+            return []
+        behind = before[0] if before else None
+        return message_rows(tx, of, direction=query.direction, status=query.status, before=behind, limit=call.limit + 1)
+
+    rows = await call.read(work, call.after(1))
+    return call.page(Page[MessageView], rows, shown, lambda row: (row.id,))
+
+
 async def read_message(call: Call[None, None]) -> MessageView:
     """One message."""
     return shown(await call.read(message_row, call.ids["message"]))
@@ -116,13 +142,12 @@ async def send_message(call: Call[NewMessage, None]) -> SentMessages:
 
     def work(tx: OwnerTx) -> SentMessages:
         conversation = as_read(tx, call.ids["conversation"], call.if_match)
-        if conversation.opted_out:
-            raise Problem(OPTED_OUT, "the person wrote STOP: nothing is sent until they write START")
+        check_wanted(conversation)
         newest = last_message_id(tx, conversation.id)
         if call.body.template is not None:
             _send_template(tx, conversation, call.body.template, call)
         else:
-            _send_text(tx, conversation, call.body.text or "", call)
+            send_text(tx, conversation, call.body.body or "", call.principal, now=call.now)
         rows = message_rows(tx, conversation.id, limit=_MOST_PARTS)
         return SentMessages(items=[shown(row) for row in reversed(rows) if row.id > newest])
 
@@ -139,7 +164,8 @@ def shown(row: MessageRow) -> MessageView:
             "author": row.author,
             "kind": row.kind,
             "status": row.status,
-            "text": row.body,
+            "body": row.body,
+            "provider_sid": row.provider_sid,
             "error_code": row.error_code,
             "parked": row.parked,
             "content_sid": row.content_sid,
@@ -151,35 +177,12 @@ def shown(row: MessageRow) -> MessageView:
     )
 
 
-def _send_text(tx: OwnerTx, conversation: Conversation, text: str, call: Call[NewMessage, None]) -> None:
-    if conversation.state not in OPEN:
-        raise InvalidTransition(f"the conversation is {conversation.state}: it takes no messages any more")
-    if conversation.channel == "whatsapp" and call.now >= outbox.window_closes_at(conversation.last_inbound_at):
-        words = "the person's last message is more than 24 hours old: send a template (`template` instead of `text`)"
-        raise Problem(WINDOW_CLOSED, words, [Fault("/text", words)])
-    taken = handoff.reply(tx, conversation, split(text), now=call.now)
-    if conversation_row(tx, taken.public_id).assignee is None:
-        assign(tx, taken.id, call.principal.user_id, now=call.now)
-
-
 def _send_template(tx: OwnerTx, conversation: Conversation, given: TemplateMessage, call: Call[NewMessage, None]) -> None:
     sid = given.content_sid or template_sid(tx, given.name or "", given.locale)
     if sid is None:
         raise wrong("/template/name", "there is no template of this name in this locale")
-    variables = json.dumps(given.variables, ensure_ascii=False)
-    instead_of = _waiting(tx, conversation, call.body.instead_of) if call.body.instead_of is not None else None
-    outbox.put_template(tx, conversation, Template(sid, variables), instead_of=instead_of, now=call.now)
-
-
-def _waiting(tx: OwnerTx, conversation: Conversation, public: str) -> int:
-    """The key of a message of this conversation that waits for a person. Problem."""
-    try:
-        row = message_row(tx, public)
-    except NotFound:
-        row = None
-    if row is None or row.parked is None or row.conversation != conversation.public_id:
-        raise wrong("/instead_of", "is no message of this conversation that waits for a person")
-    return row.id
+    template = Template(sid, json.dumps(given.variables, ensure_ascii=False))
+    send_template(tx, conversation, template, call.principal, instead_of=call.body.instead_of, now=call.now)
 
 
 ROUTES = (
@@ -203,6 +206,16 @@ ROUTES = (
         action="messages.create",
         body=NewMessage,
         problems=(WRONG_STATE, WINDOW_CLOSED, OPTED_OUT, STALE),
+    ),
+    Route(
+        "GET",
+        f"{ROOT}/messages",
+        list_all,
+        "List messages, the newest first",
+        _TAG,
+        {200: Page[MessageView]},
+        action="messages.read",
+        query=ListMessages,
     ),
     Route(
         "GET", f"{ROOT}/messages/{{message}}", read_message, "Read a message", _TAG, {200: MessageView}, action="messages.read"

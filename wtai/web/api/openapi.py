@@ -131,7 +131,7 @@ def _operation(route: Route, of_model: Mapping[tuple[Any, str], Json]) -> Json:
         operation["x-action"] = route.action
     if route.body is not None:
         content = {"application/json": {"schema": of_model[route.body, _MODES["in"]]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": route.needs_body, "content": content}
     return operation
 
 

@@ -13,6 +13,7 @@ from wtai.identity.passwords import check_password
 from wtai.identity.plans_store import DEFAULT_PLAN
 from wtai.identity.preferences import Preferences
 from wtai.identity.registration import Admin, let_owner, register
+from wtai.privacy.erase import Receipt
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
 from wtai.web.api.models import Email, Given, Id, Line, Locale, NewPassword, Page, Paging, Versioned, at
@@ -122,6 +123,11 @@ async def enable(call: Call[None, None]) -> OwnerView:
     return await call.commit(work)
 
 
+async def erase(call: Call[None, None]) -> Receipt:
+    """For good, with all its people; the answer is the receipt. Cut short, it is shut out, and to be erased again."""
+    return await call.means.eraser.erase_owner(call.owner_id, call.actor, rewrite="by the job")
+
+
 async def read_preferences(call: Call[None, None]) -> PreferencesView:
     """What the owner chose, and what holds."""
     return await call.read(_preferences, call.means.base)
@@ -187,6 +193,7 @@ ROUTES = (
         body=OwnerChange,
         needs_if_match=True,
     ),
+    Route("DELETE", _ONE, erase, "Erase an owner", _TAG, {200: Receipt}, action="owners.delete", audits_itself=True),
     Route(
         "POST",
         f"{_ONE}/disable",

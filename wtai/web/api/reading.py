@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from wtai.web.api.errors import invalid
 from wtai.web.api.json_body import check_json, unkeepable
+from wtai.web.api.models import Given
 from wtai.web.api.once import Key
 from wtai.web.api.route import Route
 from wtai.web.problems import IF_MATCH, INVALID, MALFORMED, MEDIA, STALE, TOO_LARGE, UNAUTHENTICATED, Fault, Problem
@@ -96,24 +97,24 @@ async def body_bytes(request: web.Request, route: Route, most: int) -> bytes:
         body += chunk
         if len(body) > most:
             raise _too_large(most)
-    if route.body is None:
-        if body:
-            raise malformed("", "this operation takes no body")
+    if not body and not route.needs_body:
         return b""
     if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
         raise Problem(MEDIA, "the body must be application/json in UTF-8", [Fault("Content-Type", "must be application/json")])
     return bytes(body)
 
 
-def parsed(body: bytes, model: type[BaseModel] | None) -> BaseModel | None:
-    """The body, validated: no type stands for another."""
-    if model is None:
+def parsed(body: bytes, route: Route) -> BaseModel | None:
+    """The body, validated: no type stands for another. Where nothing has to be said, no body and {} say the same."""
+    if not body and route.body is None:
         return None
-    check_json(body)
+    told = body if body or route.needs_body else b"{}"
+    check_json(told)
     try:
-        return model.model_validate_json(body, strict=True)
+        said = (route.body or Given).model_validate_json(told, strict=True)
     except ValidationError as exc:
         raise invalid(exc, body=True) from exc
+    return said if route.body is not None else None
 
 
 def malformed(where: str, what: str) -> Problem:

@@ -52,6 +52,13 @@ class Route:
         return next(iter(self.returns))
 
     @property
+    def needs_body(self) -> bool:
+        """Whether something has to be said. A POST may leave out a body of which every member may be left out."""
+        if self.body is None:
+            return False
+        return self.method != "POST" or any(field.is_required() for field in self.body.model_fields.values())
+
+    @property
     def takes_key(self) -> bool:
         """Whether it is done once for each Idempotency-Key."""
         return self.method == "POST" and self.action is not None

@@ -10,14 +10,14 @@ from wtai.ai.usage_store import Total, day_of, usage_of
 from wtai.web.api.ai_results import dollars
 from wtai.web.api.call import Call
 from wtai.web.api.errors import wrong
-from wtai.web.api.models import Day, Given, View
+from wtai.web.api.models import Day, Page, Paging, View
 from wtai.web.api.route import ROOT, Route
 
 _TAG = "usage"
 _MOST_DAYS = 366
 
 
-class UsageOf(Given):
+class UsageOf(Paging):
     """From ``first`` through ``last``, days of UTC; this month, if they are absent."""
 
     by: Annotated[Literal["day", "feature", "user"], Field(description="What to add up by.")] = "day"
@@ -37,13 +37,12 @@ class TotalView(View):
     held_usd: Decimal
 
 
-class UsageView(View):
+class UsageView(Page[TotalView]):
     """The totals in the order of their keys."""
 
     by: Literal["day", "feature", "user"]
     first: date
     last: date
-    items: list[TotalView]
 
 
 async def read_usage(call: Call[None, UsageOf]) -> UsageView:
@@ -54,8 +53,10 @@ async def read_usage(call: Call[None, UsageOf]) -> UsageView:
         raise wrong("last", "must not be before first")
     if (last - first).days > _MOST_DAYS:
         raise wrong("first", f"must be within {_MOST_DAYS} days of last")
-    totals = await call.read(usage_of, call.query.by, first.isoformat(), last.isoformat())
-    return UsageView(by=call.query.by, first=first, last=last, items=[_shown(total) for total in totals])
+    totals = list(enumerate(await call.read(usage_of, call.query.by, first.isoformat(), last.isoformat()), 1))
+    behind = (call.after(1) or (0,))[0]
+    page = call.page(Page[TotalView], totals[behind:], lambda row: _shown(row[1]), lambda row: (row[0],))
+    return UsageView(by=call.query.by, first=first, last=last, items=page.items, next=page.next)
 
 
 def _shown(total: Total) -> TotalView:
