@@ -201,8 +201,8 @@ def _specialists(visit: Visit, figures: Figures) -> Card:
     columns = {
         "cost": Column(visit.text("Cost"), Unit.DOLLARS),
         "requests": Column(visit.text("Calls")),
-        "prompt": Column(visit.text("Tokens in")),
-        "completion": Column(visit.text("Tokens out")),
+        "prompt": Column(visit.text("Tokens read")),
+        "completion": Column(visit.text("Tokens written")),
         "cached": Column(visit.text("Cached")),
     }
     lines = []
