@@ -48,6 +48,7 @@ from wtai.privacy.backups import BACKUP, Backups
 from wtai.privacy.erase import FINISH
 from wtai.privacy.eraser import Eraser
 from wtai.rollups.rollups import ROLLUPS, Rollups
+from wtai.search.indexing import INDEX, Indexing
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
 
@@ -182,11 +183,12 @@ def backups(settings: Settings, database: SqliteDatabase, clock: Clock) -> Backu
 
 
 def _keeping(settings: Settings, database: SqliteDatabase, clock: Clock) -> dict[str, JobKind]:
-    """The jobs that make back-ups and end erasures."""
+    """The jobs that make back-ups, end erasures and fill the index of the search."""
     tries = settings.worker.max_attempts
     return {
         BACKUP: JobKind(backups(settings, database, clock).handle, tries),
         FINISH: JobKind(Eraser.of(settings, database, clock).finish, tries),
+        INDEX: JobKind(Indexing(database).handle, tries),
     }
 
 

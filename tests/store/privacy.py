@@ -193,7 +193,7 @@ def _fill_person(tx: OwnerTx, owner: str, word: str, text: str, place: Place) ->
         kept = facts.insert(tx, user, fact, now=now)
         assert kept is not None
         put(tx, place, "memory_vectors", word, user_id=user, memory_id=kept.id, vector=word.encode())
-    place.tables |= {"memories", "changes"}
+    place.tables |= {"memories", "changes", "message_terms"}
     for kind, payload in (("turn", of), ("send_message", {"message_id": message}), ("remember", {"user_id": user})):
         enqueue(tx, kind, payload, key=f"{kind}:{user}", now=now)
         enqueue(tx, "behind", {}, key=f"{kind}:{user}", now=now)

@@ -52,6 +52,7 @@ TABLES: Final = (
     Table("read_marks", f"({_USER} OR {_CONVERSATION})", exported=False, keyed=False),
     Table("conversation_labels", _CONVERSATION, keyed=False),
     Table("labels"),
+    Table("message_terms", exported=False, keyed=False),
     Table("changes", _CONVERSATION, exported=False),
     Table("conversations", _USER, hidden=frozenset({"assignee_id"})),
     Table("usage", _USER, keyed=False),

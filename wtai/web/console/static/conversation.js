@@ -306,6 +306,7 @@
       htmx_before_morph_node: (_element, { oldNode, newNode }) => !oldNode.dataset?.rev || oldNode.dataset.rev !== newNode.dataset.rev,
     });
     for (const [key, action] of Object.entries(act)) keys.on(key, action);
+    if (get("thread")) new MutationObserver(attach).observe(get("thread"), { childList: true }); // also where the inbox closes it
     attach();
     showWindow();
   });
