@@ -50,6 +50,7 @@ class Handoff(StrEnum):
     BUDGET = "budget"
     QUOTA = "quota"
     STAFF = "staff"
+    BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True, order=True)
