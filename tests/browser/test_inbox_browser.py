@@ -161,6 +161,16 @@ async def test_a_long_list_goes_on_as_it_is_scrolled_and_stays_where_it_is_when_
     row = await page.evaluate(f"document.getElementById('row-{made[60]}').getBoundingClientRect().top")
     assert after >= before
     assert 0 < row < 900
+    await page.evaluate(
+        f"""() => {{
+            const list = document.querySelector("#rows ol"), row = document.querySelector("{ROW}");
+            for (let n = 0; n < 500; n++) {{ const copy = row.cloneNode(true); copy.id += `-${{n}}`; list.append(copy); }}
+            document.body.dispatchEvent(new CustomEvent("moved", {{ detail: {{ ids: null }} }}));
+        }}"""
+    )
+    await page.click("#to-top")
+    await expect(page.locator(ROW)).to_have_count(50)
+    assert await page.evaluate("document.getElementById('rows').scrollTop") == 0
 
 
 async def test_searching_finds_people_and_messages(desk: Desk) -> None:
