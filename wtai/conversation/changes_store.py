@@ -1,6 +1,6 @@
 """SQL of what moved: triggers write down each change of a conversation, live pages read on from the last one they know.
 
-What is no change of a row that a trigger sees is written down by :func:`note_change`.
+New messages, and what is no change of a row that a trigger sees, are written down by :func:`note_change`.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """SQL of messages on their way out."""
 
+from wtai.conversation.changes_store import note_change
 from wtai.conversation.model import OutboundMessage, Status, Template
 from wtai.db.tx import OwnerTx, Row
 from wtai.ids import dated_public_id
@@ -36,6 +37,7 @@ def insert_outbound(
         staff=staff,
         now=now,
     )
+    note_change(tx, conversation_id, now=now)
     return int(rows[0]["id"])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from wtai.conversation import media_store
+from wtai.conversation.changes_store import note_change
 from wtai.conversation.closure import Closure
 from wtai.conversation.model import (
     Conversation,
@@ -389,7 +390,7 @@ def has_message(tx: OwnerTx, provider_sid: str) -> bool:
 
 def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details: str | None, *, now: int) -> int | None:
     """Keep a message that came in; None if it is kept already."""
-    return tx.insert(
+    message_id = tx.insert(
         """
         INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, kind, status, body, provider_sid,
             quoted_sid, details, raw, created_at, updated_at)
@@ -407,6 +408,9 @@ def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details:
         raw=inbound.raw,
         now=now,
     )
+    if message_id is not None:
+        note_change(tx, conversation_id, now=now)
+    return message_id
 
 
 def insert_media(tx: OwnerTx, message_id: int, inbound: Inbound) -> None:

@@ -10,11 +10,8 @@ CREATE TABLE changes (
     created_at      INTEGER NOT NULL
 ) STRICT;
 
--- By triggers, so that no writer can forget them.
-CREATE TRIGGER changes_by_message AFTER INSERT ON messages
-BEGIN
-    INSERT INTO changes (owner_id, conversation_id, created_at) VALUES (NEW.owner_id, NEW.conversation_id, NEW.updated_at);
-END;
+-- By triggers, so that no writer can forget them; but new messages by the two statements that insert them, since a trigger has
+-- SQLite journal every insertion.
 CREATE TRIGGER changes_by_status AFTER UPDATE OF status, parked ON messages
 WHEN NEW.status IS NOT OLD.status OR NEW.parked IS NOT OLD.parked
 BEGIN
