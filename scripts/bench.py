@@ -1,6 +1,6 @@
 """Measure the program, each figure beside its ceiling from the same run.
 
-    python scripts/bench.py ack|queue|turn|memory|api|footprint|all [--json]
+    python scripts/bench.py ack|queue|turn|memory|api|console|footprint|all [--json]
 
 Full durability everywhere, on Linux. Only the ratios carry over to another machine.
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import _venv
 
-BENCHMARKS = ("ack", "queue", "turn", "memory", "api", "footprint")
+BENCHMARKS = ("ack", "queue", "turn", "memory", "api", "console", "footprint")
 
 
 def main() -> int:

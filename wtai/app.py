@@ -19,7 +19,9 @@ from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
 from wtai.errors import EnvironmentProblem
+from wtai.identity.first_run import SetUpLink
 from wtai.identity.from_settings import preferences, sealer
+from wtai.identity.users_store import has_admin
 from wtai.privacy.tombstones import AddressDigests
 from wtai.settings import Settings
 from wtai.web.server import Health, application
@@ -44,19 +46,22 @@ Work = Callable[[Settings, SqliteDatabase, Accounts, Clock, str | None], Abstrac
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The program at work; ``url`` is where it listens, None without the web role."""
+    """The program at work; ``url`` is where it listens, None without the web role. ``console_path`` is where people enter: by a
+    link that is good once and is to be shown to the operator alone, while there is no administrator.
+    """
 
     url: str | None
     database: Database
+    console_path: str = "/console"
 
 
-async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None]) -> None:
+async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running], None], simulator_url: str | None = None) -> None:
     """Run until SIGTERM or SIGINT; ``on_ready`` is called once the port is open and the worker at work."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, role=role) as program:
+    async with running(settings, role=role, simulator_url=simulator_url) as program:
         on_ready(program)
         await stop.wait()
         log.info("service.stopping")
@@ -65,12 +70,18 @@ async def serve(settings: Settings, *, role: Role, on_ready: Callable[[Running],
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, role: Role = "all", clock: Clock | None = None, work: Work | None = None
+    settings: Settings,
+    *,
+    role: Role = "all",
+    clock: Clock | None = None,
+    work: Work | None = None,
+    simulator_url: str | None = None,
 ) -> AsyncIterator[Running]:
     """The program at work inside ``async with``. EnvironmentProblem or SchemaError if it cannot be.
 
     Messages are taken as soon as possible; the worker, whose code is most of the program, is loaded meanwhile. At the end it is
-    the other way round. ``work`` takes the place of :func:`wtai.working.working`.
+    the other way round. ``work`` takes the place of :func:`wtai.working.working`; ``simulator_url`` is a page that the console
+    links to.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -82,17 +93,26 @@ async def running(
         stack.push_async_callback(database.close)
         accounts = Accounts(database, sealer(settings), clock)
         worker = await stack.enter_async_context(AsyncExitStack())
+        link = SetUpLink(clock)
         if listener is not None and public_url is not None:
-            app = _application(settings, database, accounts, clock, public_url)
+            app = _application(settings, database, accounts, clock, public_url, link, simulator_url)
             await stack.enter_async_context(_listening(app, listener))
         if role != "web":
             work = work or (await asyncio.to_thread(importlib.import_module, "wtai.working")).working
             await worker.enter_async_context(work(settings, database, accounts, clock, public_url))
-        yield Running(_local_url(listener) if listener else None, database)
+        is_set_up = listener is None or await database.system_read(has_admin)
+        console_path = "/console" if is_set_up else f"/console/setup/{link.issue()}"
+        yield Running(_local_url(listener) if listener else None, database, console_path)
 
 
 def _application(
-    settings: Settings, database: SqliteDatabase, accounts: Accounts, clock: Clock, public_url: str
+    settings: Settings,
+    database: SqliteDatabase,
+    accounts: Accounts,
+    clock: Clock,
+    public_url: str,
+    link: SetUpLink,
+    simulator_url: str | None,
 ) -> web.Application:
     """The HTTP side: webhooks and health at once, the management API and the console once somebody asks for them."""
     webhooks = Webhooks(
@@ -117,7 +137,9 @@ def _application(
     def console() -> list[web.RouteDef]:
         from wtai.web.console import build
 
-        return build.routes(settings, database, clock, public_url=public_url, stopping=stopping)
+        return build.routes(
+            settings, database, clock, public_url=public_url, simulator_url=simulator_url, link=link, stopping=stopping
+        )
 
     routes = [*webhooks.routes(), *Health(database, clock).routes()]
     late = {"/api": management, "/console": console}

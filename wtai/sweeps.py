@@ -13,8 +13,16 @@ from wtai.errors import StorageUnavailable
 from wtai.identity.upkeep import UPKEEP
 from wtai.jobs.store import BACKGROUND, enqueue
 from wtai.privacy.backups import BACKUP
+from wtai.rollups.rollups import ROLLUPS
+from wtai.search.indexing import INDEX
 
-SWEEPS: Final = ((TIMEOUTS, 30 * SECOND), (BACKUP, 10 * MINUTE), (UPKEEP, HOUR))
+SWEEPS: Final = (
+    (INDEX, 10 * SECOND),
+    (TIMEOUTS, 30 * SECOND),
+    (ROLLUPS, MINUTE),
+    (BACKUP, 10 * MINUTE),
+    (UPKEEP, HOUR),
+)
 """Kinds of jobs and how often each is enqueued (ms)."""
 
 

@@ -47,6 +47,8 @@ from wtai.jobs.worker import JobKind, Worker
 from wtai.privacy.backups import BACKUP, Backups
 from wtai.privacy.erase import FINISH
 from wtai.privacy.eraser import Eraser
+from wtai.rollups.rollups import ROLLUPS, Rollups
+from wtai.search.indexing import INDEX, Indexing
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
 
@@ -126,6 +128,7 @@ async def working(
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
             UPKEEP: JobKind(Upkeep(database, clock).handle, settings.worker.max_attempts),
+            ROLLUPS: JobKind(Rollups(database, base, clock).handle, settings.worker.max_attempts),
             DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **_remembering(settings, database, memories, meter, clock),
             **_keeping(settings, database, clock),
@@ -180,11 +183,12 @@ def backups(settings: Settings, database: SqliteDatabase, clock: Clock) -> Backu
 
 
 def _keeping(settings: Settings, database: SqliteDatabase, clock: Clock) -> dict[str, JobKind]:
-    """The jobs that make back-ups and end erasures."""
+    """The jobs that make back-ups, end erasures and fill the index of the search."""
     tries = settings.worker.max_attempts
     return {
         BACKUP: JobKind(backups(settings, database, clock).handle, tries),
         FINISH: JobKind(Eraser.of(settings, database, clock).finish, tries),
+        INDEX: JobKind(Indexing(database).handle, tries),
     }
 
 

@@ -51,7 +51,7 @@ def run(size: Size) -> Result:
         install(data)
         [owner] = json.loads(wtai(data, "owner", "list", "--json"))
         token = wtai(data, "token", "create", owner["id"], "--name", "benchmark", "--scope", "all").strip()
-        person, conversation = _fill(data, size)
+        person, conversation = fill(data, size)
         limits = {"limits.api_per_principal": "1000000", "limits.api_per_owner": "1000000"}
         with program(data, role="web", core=core, settings=limits) as server, pinned(other):
             deep = _deep(server, token)
@@ -110,7 +110,7 @@ def _deep(server: Server, token: str) -> str:
     return cursor
 
 
-def _fill(data: Path, size: Size) -> tuple[str, str]:
+def fill(data: Path, size: Size) -> tuple[str, str]:
     """Conversations of the last quarter, and what was said in them; the ids of a person and of a conversation."""
     dice, now = random.Random(20_261_121), SystemClock().now()
     states = dice.choices(list(_SHARES), list(_SHARES.values()), k=size.conversations)

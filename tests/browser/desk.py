@@ -11,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 from tests.browser.conftest import Complaints
 from tests.web.api_client import PASSWORD
 from tests.web.console_client import ADMIN, Staff
+from wtai.web.console.pages import PAGES
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
@@ -64,10 +65,22 @@ class Desk(Door):
 
     staff: Staff
 
+    async def pages(self) -> list[str]:
+        """The addresses of all that is a page of its own, needs no id and leads nowhere else."""
+        found = []
+        for page in PAGES:
+            if page.method == "GET" and "{" not in page.path and page.path != "/console/live":
+                reply = await self.staff.admin.get(page.path)
+                assert reply.status in (200, 303), page.path
+                if reply.text.startswith("<!doctype html>"):
+                    found.append(page.path)
+        return found
 
-async def violations(page: Page) -> list[str]:
-    """What axe finds wrong with a page, one line for each element."""
-    found = await Axe().run(page)
+
+async def violations(page: Page, *rules: str) -> list[str]:
+    """What axe finds wrong with a page, one line for each element; with ``rules`` by these alone."""
+    only = {"runOnly": list(rules)} if rules else {}
+    found = await Axe().run(page, options={"resultTypes": ["violations"], **only})
     return [
         f"{rule['id']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
         for rule in found.response["violations"]

@@ -1,11 +1,12 @@
 """The frame of the console in a real browser: the door, the bar, the sign of life."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.conftest import Complaints
 from tests.browser.desk import SPILLING, Desk, seated, shoot, violations
@@ -44,6 +45,19 @@ async def test_the_sign_of_life_is_live_and_a_change_is_heard(desk: Desk) -> Non
     public = await desk.staff.conversation(person(1))
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
     assert await page.evaluate("window.heard") == [public]
+
+
+async def test_the_stream_connects_whatever_comes_late(desk: Desk) -> None:
+    async def late(route: Route) -> None:
+        await asyncio.sleep(1)
+        await route.continue_()
+
+    page = await desk.log_in(locale="en")
+    for name in ("htmx.min.js", "hx-sse.min.js", "console.js"):
+        await page.route(f"**/{name}", late)
+        await page.reload()
+        await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+        await page.unroute(f"**/{name}")
 
 
 async def test_a_lost_stream_is_shown_and_comes_back(desk: Desk) -> None:

@@ -198,6 +198,18 @@ async def test_the_same_with_the_keyboard_alone(desk: Desk) -> None:
     await is_closed_by_key(desk, page)
 
 
+async def anybody_there(desk: Desk) -> str:
+    """Who a colleague is told has the newest conversation open, once that is nobody; else after two seconds."""
+    public = desk.staff.world.value("SELECT public_id FROM conversations ORDER BY id DESC LIMIT 1")
+    there = ""
+    for _ in range(20):
+        there = (await desk.staff.agent.post(f"/console/c/{public}/here", HX_Request="true")).text.strip()
+        if not there:
+            break
+        await asyncio.sleep(0.1)
+    return there
+
+
 async def comes_in_by_key(desk: Desk, page: Page) -> None:
     keys = page.keyboard
     await page.goto(f"{desk.url}/console/login")
@@ -271,8 +283,10 @@ async def is_closed_by_key(desk: Desk, page: Page) -> None:
     await keys.press("Enter")
     await expect(page.locator("#talk-close")).to_have_count(0)
     assert desk.staff.world.value("SELECT state FROM conversations ORDER BY id DESC LIMIT 1") == "SUPPORT_CLOSED"
+    await asyncio.sleep(1)  # until nothing moves that would have the page look anew
     await keys.press("Escape")
     await expect(page.locator("#talk")).to_have_count(0)
+    assert await anybody_there(desk) == ""
     await keys.press("?")
     await expect(page.locator("#keys")).to_be_visible()
     await shoot(page, "story-keyboard-help-1440-light-en")

@@ -109,6 +109,35 @@ async def test_the_demo_owner_has_every_specialist(tmp_path: Path) -> None:
         await running.stop(signal.SIGTERM)
 
 
+def _jar(running: Dev) -> aiohttp.CookieJar:
+    """As browsers do, one that takes this machine for secure."""
+    return aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=running.url("Console").partition("/console")[0])
+
+
+async def test_a_newcomer_is_in_the_console_by_one_click_and_the_pages_link_to_each_other(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with dev("--data-dir", str(data), tmp=tmp_path) as running, aiohttp.ClientSession(cookie_jar=_jar(running)) as session:
+        entrance, page = running.url("Console"), running.url("Simulator")
+        assert "/console/setup/" in entrance
+        async with session.get(f"{page}/state") as state:
+            assert (await state.json())["console"] == entrance
+        async with session.get(entrance) as form:
+            filled = dict(re.findall(r'name="(\w+)" +value="([^"]+)"', await form.text()))
+        assert set(filled) >= {"name", "email", "password"}
+        async with session.post(entrance, data=filled, headers={"Sec-Fetch-Site": "same-origin"}) as inside:
+            assert inside.url.path == "/console/setup/first"
+            text = await inside.text()
+        assert f'href="{page}/"' in text
+        assert "Esperando a primeira mensagem" in text
+        await answer_of(session, page, "oi")
+        async with session.get(inside.url, headers={"HX-Request": "true"}) as heard:
+            assert "A primeira mensagem chegou" in await heard.text()
+        await running.stop(signal.SIGTERM)
+    async with dev("--data-dir", str(data), tmp=tmp_path) as again:
+        assert again.url("Console").endswith("/console")
+        await again.stop(signal.SIGTERM)
+
+
 async def test_keys_and_places_of_the_environment_do_not_reach_it(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     environment = {

@@ -139,6 +139,7 @@ def _settle(tx: OwnerTx, word: str, place: Place) -> None:
     put(tx, place, "templates", word, locale="pt-BR")
     put(tx, place, "webhook_endpoints", word, secrets="[]", events="[]", status="active", disabled_reason=None)
     put(tx, place, "kept_opt_outs", word)
+    put(tx, place, "rollups", word, span="day", count=1)
     put(tx, place, "labels", word, colour="red")
     put(tx, place, "usage_months", word, month="2026-11", booked=7)
     put(tx, place, "canned_replies", word)
@@ -192,7 +193,7 @@ def _fill_person(tx: OwnerTx, owner: str, word: str, text: str, place: Place) ->
         kept = facts.insert(tx, user, fact, now=now)
         assert kept is not None
         put(tx, place, "memory_vectors", word, user_id=user, memory_id=kept.id, vector=word.encode())
-    place.tables |= {"memories", "changes"}
+    place.tables |= {"memories", "changes", "message_terms"}
     for kind, payload in (("turn", of), ("send_message", {"message_id": message}), ("remember", {"user_id": user})):
         enqueue(tx, kind, payload, key=f"{kind}:{user}", now=now)
         enqueue(tx, "behind", {}, key=f"{kind}:{user}", now=now)

@@ -24,6 +24,8 @@ from wtai.privacy.erase import Asked, remove_person_of_erased_owner, shut_owner
 from wtai.privacy.eraser import Eraser
 from wtai.privacy.tables_store import EXEMPT, TABLES
 from wtai.privacy.tombstones import read_side_file
+from wtai.search.index_store import fill_messages, fill_people, fill_transcripts, messages_with, people_called
+from wtai.search.words import Question
 
 ANA, BIA, CAIO = "Anazanzibar", "Biazanzibar", "Caiozanzibar"
 
@@ -31,7 +33,15 @@ ANA, BIA, CAIO = "Anazanzibar", "Biazanzibar", "Caiozanzibar"
 async def house(place: Place) -> tuple[Somebody, Somebody, Somebody]:
     """Ana and Bia with one owner, Caio with another."""
     first, second = await place.owner("padaria"), await place.owner("oficina")
-    return await place.person(first, ANA), await place.person(first, BIA), await place.person(second, CAIO)
+    people = await place.person(first, ANA), await place.person(first, BIA), await place.person(second, CAIO)
+    await index(place)
+    return people
+
+
+async def index(place: Place) -> None:
+    """Everything is taken into the search."""
+    for fill in (fill_messages, fill_transcripts, fill_people):
+        await place.database.system_write(fill, limit=10_000)
 
 
 def content(place: Place, word: str) -> dict[str, list[dict[str, object]]]:
@@ -80,13 +90,15 @@ async def test_an_erased_person_is_in_no_table_and_no_byte_of_any_file(data_dir:
     async with open_place(data_dir) as place:
         ana, _, _ = await house(place)
         before = {word: content(place, word) for word in (ANA, BIA, CAIO)}
-        assert {"messages", "memories", "memory_words_data", "webhook_deliveries", "jobs"} <= set(before[ANA])
+        assert {"messages", "memories", "memory_words_data", "message_words_data", "webhook_deliveries", "jobs"} <= set(
+            before[ANA]
+        )
         receipt = await place.eraser().erase_user(ana.owner_id, ana.public_id, OPERATOR)
         assert content(place, ANA) == {}
         assert not place.rows("SELECT 1 FROM users WHERE id = :id OR public_id = :public", id=ana.id, public=ana.public_id)
         for word in (BIA, CAIO):
             after = content(place, word)
-            left = {name for name in before[word] if not name.startswith("memory_words")}
+            left = {name for name in before[word] if "_words" not in name}
             assert {name: after[name] for name in left} == {name: before[word][name] for name in left}
         assert place.rows("PRAGMA integrity_check")[0]["integrity_check"] == "ok"
         assert place.rows("PRAGMA foreign_key_check") == []
@@ -103,6 +115,21 @@ async def test_what_others_remember_is_found_as_before(data_dir: Path) -> None:
         found = await place.database.read(bia.owner_id, with_keys, bia.id, {BIA.lower(): 1.0})
         assert len(found) == 3
         assert await place.database.read(ana.owner_id, with_keys, ana.id, {ANA.lower(): 1.0}) == []
+
+
+async def test_what_others_said_is_found_as_before(data_dir: Path) -> None:
+    async with open_place(data_dir) as place:
+        ana, bia, caio = await house(place)
+
+        async def found(one: Somebody) -> list[int]:
+            hits = await place.database.read(one.owner_id, messages_with, Question.of(one.word), limit=100)
+            people = await place.database.read(one.owner_id, people_called, Question.of(one.word), limit=100)
+            return [*(hit.slot for hit in hits), *people]
+
+        before = {one.word: await found(one) for one in (ana, bia, caio)}
+        assert len(before[ANA]) == 3, "two messages and the person"
+        await place.eraser().erase_user(ana.owner_id, ana.public_id, OPERATOR)
+        assert {one.word: await found(one) for one in (ana, bia, caio)} == {**before, ANA: []}
 
 
 async def test_a_file_that_somebody_else_sent_too_stays(data_dir: Path) -> None:
@@ -295,6 +322,7 @@ async def test_among_many_people_none_of_the_erased_leaves_a_byte(data_dir: Path
         owner = await place.owner("padaria")
         people = [await place.person(owner, f"P{number:03}zanzibar") for number in range(30)]
         await place.database.write(owner[0], _talk, people, 3_000)
+        await index(place)
         for one in people[::5]:
             await place.eraser().erase_user(one.owner_id, one.public_id, OPERATOR)
     data = (data_dir / "wtai.db").read_bytes().lower()

@@ -32,7 +32,8 @@ async def test_pages_of_people_follow_each_other_without_gaps_and_without_staff(
         return [one.public_id for one in (*first, *rest)]
 
     assert await place.database.read(owner[0], walk) == [one.public_id for one in reversed(people)]
-    (ana,) = await place.database.read(owner[0], people_who_write, words="ana", limit=9)
+    (ana,) = await place.database.read(owner[0], people_who_write, among=[people[0].id], limit=9)
+    assert await place.database.read(owner[0], people_who_write, among=[], limit=9) == []
     assert (ana.addresses, ana.last_at is not None) == ((people[0].address,), True)
 
 

@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("benchmark", ["ack", "queue", "turn", "memory", "api", "footprint"])
+@pytest.mark.parametrize("benchmark", ["ack", "queue", "turn", "memory", "api", "console", "footprint"])
 def test_a_benchmark_reports_every_figure_with_its_unit_and_verdict(benchmark: str) -> None:
     command = [sys.executable, str(BENCH), benchmark, "--json", "--tiny"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

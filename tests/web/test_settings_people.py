@@ -21,6 +21,7 @@ async def customers(staff: Staff) -> tuple[str, str]:
     await staff.conversation(BIA)
     bia = await staff.program.database.read(1, lambda tx: end_users(tx)[1].public_id)
     await went(staff.admin, f"/console/people/{ana}", version="1", name="Ana 100%")
+    await went(staff.admin, f"/console/people/{bia}", version="1", name="Joana Ágata")
     return ana, bia
 
 
@@ -32,9 +33,8 @@ async def test_people_are_found_by_name_and_number_and_forgotten_by_whoever_may(
         return re.findall(r'href="/console/people/(usr_\w+)"', text)
 
     assert await found("") == [bia, ana]
-    assert await found("ANA") == [ana]
-    assert await found("100%25") == [ana]
-    assert await found("%25") == [ana], "a sign that means more to the database means itself"
+    assert await found("ANA%20100") == [ana]
+    assert await found("joana%20agata") == [bia], "without accents, each word's beginning"
     assert await found(ANA[-4:]) == [ana]
     assert await found("zz") == []
 

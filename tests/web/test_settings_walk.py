@@ -1,13 +1,16 @@
 """Every page of the settings: who sees it, who may do what on it, and that nothing of anybody else is ever there."""
 
+import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
 
 from tests.web.console_client import Staff, open_staff
 from tests.web.settings_data import SETTINGS, Everything, fill, pages
+from wtai.db.sqlite import connect
 from wtai.identity.access import ACTIONS, Role
 from wtai.web.console.page import Page
 from wtai.web.console.settings.pages import PAGES
@@ -101,6 +104,37 @@ async def test_no_secret_is_in_any_page_after_its_first_showing(place: tuple[Sta
     for page in pages("GET"):
         text = (await staff.admin.get(everything.path(page))).text
         assert not [secret for secret in everything.secrets if secret in text], page.path
+
+
+HOSTILE = """"'><script>hit()</script><img src=x onerror=hit()>"""
+
+
+async def test_whatever_others_wrote_is_text_on_every_page(place: tuple[Staff, Everything]) -> None:
+    staff, everything = place
+    with closing(connect(staff.world.data_dir / "wtai.db")) as connection:
+        for table, column in (
+            ("users", "name"),
+            ("memories", "text"),
+            ("http_tools", "description"),
+            ("http_tools", "url"),
+            ("api_tokens", "name"),
+            ("webhook_endpoints", "url"),
+            ("webhook_deliveries", "payload"),
+            ("webhook_deliveries", "last_error"),
+            ("jobs", "error"),
+            ("jobs", "kind"),
+            ("owners", "name"),
+            ("sessions", "address"),
+            ("templates", "content_sid"),
+        ):
+            connection.execute(f"UPDATE {table} SET {column} = ?", (HOSTILE,))
+        config = json.dumps({"description": HOSTILE, "prompt": HOSTILE, "model": HOSTILE, "tools": [HOSTILE]})
+        connection.execute("UPDATE features SET config = ? WHERE name = 'pedidos'", (config,))
+        connection.execute("UPDATE feature_versions SET config = ?, actor = ? WHERE name = 'pedidos'", (config, HOSTILE))
+    for page in pages("GET"):
+        text = (await staff.admin.get(everything.path(page))).text
+        assert "&lt;script&gt;hit()" in text, page.path
+        assert not re.search(r"<script>|<img src=x|\"'>", text), page.path
 
 
 async def test_a_refused_form_gives_no_secret_back(place: tuple[Staff, Everything]) -> None:

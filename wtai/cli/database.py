@@ -1,4 +1,4 @@
-"""``wtai db``: migrations."""
+"""``wtai db``: migrations, and the counters that can be made anew."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 import click
 
 from wtai.cli.configuration import settings_of
+from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
 from wtai.db import migrate as migrations
 from wtai.db.check import damage
 from wtai.errors import SchemaError, WtaiError
+from wtai.rollups.store import forget
 
 
 @click.group()
@@ -38,6 +40,13 @@ def status(options: SharedOptions, as_json: bool) -> None:
         click.echo(json.dumps({"version": found.version, "newest": found.newest, "pending": list(found.pending)}))
     else:
         click.echo(f"schema {found.version} of {found.newest}; pending: {', '.join(found.pending) or 'none'}")
+
+
+@db.command()
+@click.pass_obj
+def recount(options: SharedOptions) -> None:
+    """Forget the dashboard's figures: the service counts them anew from what is kept, in minutes."""
+    with_database(settings_of(options), lambda database: database.system_write(forget))
 
 
 @db.command()

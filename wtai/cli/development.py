@@ -43,6 +43,7 @@ def _announce(settings: Settings, at_work: Developing, *, kept: bool) -> None:
         f"data     {settings.database_path}  ({'kept' if kept else 'thrown away at the end'})",
         f"owner    {at_work.line.owner}  {at_work.line.business.name}  {at_work.line.number}",
         f"  ├─ Simulator    {at_work.page_url}/  ← open this and write as a customer",
+        f"  ├─ Console      {at_work.program.url}{at_work.program.console_path}  ← open this beside it and answer as staff",
         f"  ├─ Webhook      {at_work.program.url}/webhooks/twilio/inbound",
         f"  ├─ Health       {at_work.program.url}/health",
         f"  └─ Fake Twilio  {at_work.twilio_url}",

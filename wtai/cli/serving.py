@@ -12,7 +12,9 @@ from wtai import __version__
 from wtai.app import Role, Running, serve
 from wtai.cli.configuration import settings_of
 from wtai.cli.main import SharedOptions
+from wtai.clock import MINUTE
 from wtai.db.sqlite import DRIVER, driver
+from wtai.identity.first_run import LIFETIME_MS
 from wtai.settings import Settings
 
 _ALLOCATIONS_PER_COLLECTION: Final = 5_000
@@ -60,8 +62,14 @@ def announce(settings: Settings, program: Running) -> None:
     if program.url is not None:
         public = settings.server.public_url
         note = "← put this in Twilio" if public else "(set server.public_url to what Twilio calls)"
+        click.echo(f"  ├─ Console  {public or program.url}{program.console_path}  {_entry(program)}".rstrip(), err=True)
         click.echo(f"  ├─ Webhook  {public or program.url}/webhooks/twilio/inbound  {note}", err=True)
         click.echo(f"  └─ Health   {program.url}/health", err=True)
+
+
+def _entry(program: Running) -> str:
+    minutes = LIFETIME_MS // MINUTE
+    return f"← no administrator yet: set up here, once, within {minutes} minutes" if "/setup/" in program.console_path else ""
 
 
 def start_loop(main: Coroutine[None, None, None]) -> None:

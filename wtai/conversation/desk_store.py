@@ -18,7 +18,7 @@ OPEN: Final = frozenset({State.PENDING, State.PROGRESS, State.WAITING_USER, Stat
 COUNTED: Final = 1_000
 """Counts go no further."""
 
-_LOOK: Final = 5_000
+_LOOK: Final = 2_000
 _RARE: Final = 2_000
 _FAR: Final = 1 << 62
 
@@ -62,7 +62,7 @@ _STAFF_URGENT_FLOOR: Final = f"SELECT {_URGENCY} AS rank {_OPEN_OF_STAFF} {_BY_U
 _LABELLED: Final = f"""
 SELECT id, rank FROM (
     SELECT c.id, CASE WHEN :urgent THEN {_URGENCY} ELSE c.updated_at END AS rank
-    FROM conversation_labels g JOIN conversations c ON c.owner_id = g.owner_id AND c.id = g.conversation_id
+    FROM conversation_labels g CROSS JOIN conversations c ON c.owner_id = g.owner_id AND c.id = g.conversation_id
     WHERE g.owner_id = :owner AND g.label_id = :label_id {_IN_STATES} {_FITS}
 ) AS labelled
 WHERE (rank, id) < (:rank, :id) ORDER BY rank DESC, id DESC LIMIT :limit
@@ -79,9 +79,11 @@ SELECT c.id, c.public_id, c.state, c.channel, c.address, c.user_address, c.featu
     a.public_id AS assignee, coalesce(a.name, a.email) AS assignee_name, m.author, m.kind, m.status,
     substr(m.body, 1, 200) AS body, m.created_at AS said_at, (
         SELECT substr(max(t.transcript), 1, 200) FROM media t WHERE t.owner_id = :owner AND t.message_id = m.id
-    ) AS transcript, (
+    ) AS transcript, CASE WHEN c.state = 'HANDOFF' OR c.assignee_id = :me OR EXISTS (
+        SELECT 1 FROM read_marks r WHERE r.owner_id = :owner AND r.user_id = :me AND r.conversation_id = c.id
+    ) THEN (
         SELECT count(*) FROM (SELECT 1 FROM messages x WHERE {_UNREAD} LIMIT 10) AS some
-    ) AS unread
+    ) ELSE 0 END AS unread
 FROM conversations c JOIN users u ON u.owner_id = c.owner_id AND u.id = c.user_id
     LEFT JOIN users a ON a.owner_id = c.owner_id AND a.id = c.assignee_id
     LEFT JOIN messages m ON m.owner_id = c.owner_id AND m.id = (
@@ -169,7 +171,9 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class DeskRow:
-    """A line of the list; times in ms. What was said last is None where nothing was. ``unread`` counts up to ten."""
+    """A line of the list; times in ms. What was said last is None where nothing was. ``unread`` counts up to ten: of what is for
+    a person or for oneself, and of what one has opened before. What the AI does alone calls nobody.
+    """
 
     id: int
     public_id: str
@@ -196,6 +200,21 @@ class DeskRow:
     def is_open(self) -> bool:
         """Whether it may still go on."""
         return self.state in OPEN
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether there is something to read: in what has ended nobody waits for that."""
+        return self.unread > 0 and self.is_open
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message, or what was said aloud in it; ``created_at`` in ms."""
+
+    public_id: str
+    author: str
+    created_at: int
+    text: str
 
 
 Position = tuple[int, int]
@@ -240,6 +259,21 @@ def rows_of(tx: OwnerTx, me: int, ids: Iterable[int]) -> tuple[DeskRow, ...]:
     """These conversations as lines, in this order."""
     labels = {label.id: label for label in label_rows(tx)}
     return tuple(_row(tx, row, labels) for one in ids for row in tx.all(_ROW, id=one, me=me))
+
+
+def said(tx: OwnerTx, message_id: int, position: int | None) -> Said | None:
+    """A message as it was found: by its text, or by what was said in the attachment at ``position``. None if it is gone."""
+    row = tx.one(
+        """
+        SELECT m.public_id, m.author, m.created_at, CASE WHEN :position IS NULL THEN m.body ELSE (
+            SELECT t.transcript FROM media t WHERE t.owner_id = :owner AND t.message_id = m.id AND t.position = :position
+        ) END AS text
+        FROM messages m WHERE m.owner_id = :owner AND m.id = :id
+        """,
+        id=message_id,
+        position=position,
+    )
+    return Said(**dict(row)) if row else None
 
 
 def fits(tx: OwnerTx, view: View, conversation_id: int) -> bool:

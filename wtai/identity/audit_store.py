@@ -81,10 +81,10 @@ def audit_entries(
 ) -> list[AuditEntry]:
     """The owner's log, newest first: up to ``limit`` lines with a key below ``before``, of one target or action or of all."""
     of_action = "AND action = :action" if action is not None else ""
+    of_target = "AND target = :target" if target is not None else ""
     rows = tx.all(
         f"""
-        {_ENTRY} WHERE owner_id = :owner AND (:before IS NULL OR id < :before) AND (:target IS NULL OR target = :target)
-            {of_action}
+        {_ENTRY} WHERE owner_id = :owner AND (:before IS NULL OR id < :before) {of_target} {of_action}
         ORDER BY id DESC LIMIT :limit
         """,
         before=before,

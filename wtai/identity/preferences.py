@@ -1,6 +1,6 @@
 """What an owner may choose: the pace of conversations, texts, keywords, business hours. Kept as JSON of the values chosen."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Final, Self
@@ -47,6 +47,11 @@ class Shift(BaseModel):
         now = moment.time()
         return DAYS[moment.weekday()] in self.days and self.start <= now and (self.end == time() or now < self.end)
 
+    def on(self, day: date, zone: ZoneInfo) -> tuple[int, int]:
+        """From when to when (ms) the shift lasts, if it is on that day."""
+        closes = datetime.combine(day if self.end != time() else day + timedelta(days=1), self.end, zone)
+        return round(datetime.combine(day, self.start, zone).timestamp() * 1000), round(closes.timestamp() * 1000)
+
 
 class Preferences(BaseModel):
     """The values in force for one owner; the defaults here are the program's, replaced by its settings, then by the owner's."""
@@ -83,6 +88,25 @@ class Preferences(BaseModel):
             return True
         local = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(self.time_zone))
         return any(shift.covers(local) for shift in self.business_hours)
+
+    def open_ms(self, start: int, end: int) -> int:
+        """For how much of the time from ``start`` to ``end`` (ms) the owner's staff are at work; all of it, without business
+        hours.
+        """
+        if not self.business_hours:
+            return end - start
+        zone = ZoneInfo(self.time_zone)
+        day = datetime.fromtimestamp(start / 1000, UTC).astimezone(zone).date()
+        last = datetime.fromtimestamp(end / 1000, UTC).astimezone(zone).date()
+        times: list[tuple[int, int]] = []
+        while day <= last:
+            times += [shift.on(day, zone) for shift in self.business_hours if DAYS[day.weekday()] in shift.days]
+            day += timedelta(days=1)
+        total, reached = 0, start
+        for opens, closes in sorted(times):  # shifts may overlap
+            total += max(0, min(closes, end) - max(opens, reached))
+            reached = max(reached, closes)
+        return total
 
 
 @lru_cache(maxsize=1_024)

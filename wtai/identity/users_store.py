@@ -173,6 +173,11 @@ def count_staff(tx: OwnerTx) -> int:
     return int(rows[0]["n"])
 
 
+def has_admin(tx: SystemTx) -> bool:
+    """Whether any owner has an administrator."""
+    return tx.one("SELECT 1 FROM users WHERE email IS NOT NULL AND role = 'admin' LIMIT 1") is not None
+
+
 def _changed(
     tx: OwnerTx,
     user: User,

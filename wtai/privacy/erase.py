@@ -25,6 +25,7 @@ from wtai.jobs.store import BACKGROUND, enqueue
 from wtai.privacy import erase_store, erasures_store
 from wtai.privacy.tables_store import TABLES
 from wtai.privacy.tombstones import AddressDigests, Tombstone, digest
+from wtai.search.index_store import forget_person
 
 FINISH: Final = "finish_erasure"
 """The kind of job that looks again for what was under way during an erasure; its payload is {"erasure_id"}."""
@@ -100,6 +101,7 @@ def remove_person(tx: OwnerTx, person: User) -> tuple[dict[str, int], dict[str, 
     """Delete a person's rows: how many of each table, and how many were left without the name."""
     removed = Counter({"jobs": erase_store.delete_jobs(tx, erase_store.reach(tx, person.id))})
     removed["memories"] = erase_store.delete_memories(tx, person.id)
+    forget_person(tx, person.id)
     anonymised = {
         "usage": erase_store.anonymise_usage(tx, person.id),
         "conversations, conversation_notes": erase_store.leave_work(tx, person.id, person.public_id),
@@ -133,10 +135,11 @@ def remove_person_of_erased_owner(tx: OwnerTx, public: str) -> Counter[str]:
     return Counter(removed) + Counter({"usage": usage})
 
 
-def erase_rest_of_owner(tx: SystemTx, owner_id: int, asked: Asked, removed: Counter[str], copies: int) -> Erased:
-    """What is left of an owner whose people are gone; its row stays, empty, as the tombstone."""
+def erase_rest_of_owner(tx: SystemTx, owner_id: int, asked: Asked, before: Counter[str], copies: int) -> Erased:
+    """What is left of an owner whose people are gone, with ``before`` of its rows; its own stays, empty, as the tombstone."""
     bound = tx.for_owner(owner_id)
     mine = owner(bound)
+    removed = Counter(before)
     removed["jobs"] += erase_store.delete_jobs_of_owner(bound)
     for table in TABLES:
         removed[table.name] += erase_store.delete_rows_of_owner(bound, table)

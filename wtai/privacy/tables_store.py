@@ -52,6 +52,7 @@ TABLES: Final = (
     Table("read_marks", f"({_USER} OR {_CONVERSATION})", exported=False, keyed=False),
     Table("conversation_labels", _CONVERSATION, keyed=False),
     Table("labels"),
+    Table("message_terms", exported=False, keyed=False),
     Table("changes", _CONVERSATION, exported=False),
     Table("conversations", _USER, hidden=frozenset({"assignee_id"})),
     Table("usage", _USER, keyed=False),
@@ -72,11 +73,13 @@ TABLES: Final = (
     Table("twilio_numbers", keyed=False),
     Table("twilio_accounts", hidden=frozenset({"tokens"})),
     Table("kept_opt_outs", exported=False, keyed=False),
+    Table("rollups", keyed=False),
 )
 
 EXEMPT: Final = {
     "owners": "the owner's own row, emptied",
     "plans": "the platform's, of nobody",
+    "rollup_positions": "the platform's, of nobody",
     "jobs": "found by the ids in their payloads",
     "audit_log": "append-only but for erase_from_audit and erase_audit",
     "audit_erasures": "the marker of that exception, empty outside of it",

@@ -84,14 +84,16 @@ async def develop(load: Callable[[Mapping[str, object]], Settings], on_ready: Ca
         settings = load({**fake_providers(twilio.url, model.url), **waits})
         line = await demo_line(settings, clock)
         twilio.add_account(line.account_sid, line.token, numbers=(line.number,))
-        async with served(Phone(twilio, line.business)) as page_url:
+        phone = Phone(twilio, line.business)
+        async with served(phone) as page_url:
 
             def ready(program: Running) -> None:
                 twilio.webhook_url = program.url or ""
                 twilio.public_url = settings.server.public_url
+                phone.console_url = f"{program.url}{program.console_path}"
                 on_ready(settings, Developing(program, line, page_url, twilio.url))
 
-            await serve(settings, role="all", on_ready=ready)
+            await serve(settings, role="all", on_ready=ready, simulator_url=f"{page_url}/")
 
 
 async def demo_line(settings: Settings, clock: Clock) -> Line:

@@ -81,9 +81,13 @@ class ReceiptsOrder(Order):
 
 
 class Phone:
-    """The page and what is behind it. A :class:`~wtai.simulator.server.Fake`: ``start``, ``close``."""
+    """The page and what is behind it. A :class:`~wtai.simulator.server.Fake`: ``start``, ``close``.
+
+    ``console_url`` is where the page links to, once it is known.
+    """
 
     def __init__(self, twilio: Carrier, business: Business) -> None:
+        self.console_url: str | None = None
         self._twilio = twilio
         self._business = business
         self._feed = Feed(twilio)
@@ -132,6 +136,7 @@ class Phone:
             "business": asdict(self._business),
             "faults": [str(kind) for kind in TwilioFault],
             "read": self._twilio.statuses == _READ,
+            "console": self.console_url,
         }
         return web.json_response(state)
 
@@ -216,7 +221,8 @@ def location_fields(place: Place) -> tuple[tuple[str, str], ...]:
 @web.middleware
 async def _guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Other sites open in the same browser neither read nor act; what is served runs nothing from elsewhere."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    visited = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"  # by a link: it reads nothing
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not visited:
         raise web.HTTPForbidden(text="only this page may ask")
     response = await handler(request)
     if not response.prepared:

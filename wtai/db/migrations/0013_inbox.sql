@@ -37,13 +37,13 @@ CREATE TABLE labels (
 
 CREATE TABLE conversation_labels (
     owner_id        INTEGER NOT NULL REFERENCES owners (id),
-    conversation_id INTEGER NOT NULL REFERENCES conversations (id),
     label_id        INTEGER NOT NULL REFERENCES labels (id) ON DELETE CASCADE,
+    conversation_id INTEGER NOT NULL REFERENCES conversations (id),
     created_at      INTEGER NOT NULL,
-    PRIMARY KEY (owner_id, conversation_id, label_id)
+    PRIMARY KEY (owner_id, label_id, conversation_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX conversation_labels_by_label ON conversation_labels (label_id, conversation_id);
-CREATE INDEX conversation_labels_by_conversation ON conversation_labels (conversation_id);
+CREATE INDEX conversation_labels_by_label ON conversation_labels (label_id);
+CREATE INDEX conversation_labels_by_conversation ON conversation_labels (conversation_id, label_id);
 
 -- What a person is found by: name and addresses, folded. NULL until the index has come by, and again once one of them changed.
 ALTER TABLE users ADD COLUMN found_by TEXT;
@@ -62,13 +62,19 @@ END;
 -- A row's key is 16 times that of its message, plus one and the position for an attachment's transcript: newest first by key.
 CREATE VIRTUAL TABLE message_words USING fts5 (words, content = '', detail = none, columnsize = 0, tokenize = 'ascii');
 INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
--- How far it is filled, for all owners (so it is the platform's): up to which message, by which version of what makes the words.
+-- The words themselves, with the number of messages each is in: what the beginning of a word may go on to.
+CREATE TABLE message_terms (
+    owner_id INTEGER NOT NULL REFERENCES owners (id),
+    word     TEXT NOT NULL,
+    uses     INTEGER NOT NULL,
+    PRIMARY KEY (owner_id, word)
+) STRICT, WITHOUT ROWID;
+-- Up to which message it is filled, for all owners: so the row is the platform's.
 CREATE TABLE message_words_progress (
     owner_id INTEGER NOT NULL PRIMARY KEY REFERENCES owners (id),
-    through  INTEGER NOT NULL,
-    version  INTEGER NOT NULL
+    through  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO message_words_progress (owner_id, through, version) VALUES (0, 0, 1);
+INSERT INTO message_words_progress (owner_id, through) VALUES (0, 0);
 -- Whether what was said in it is among the words.
 ALTER TABLE media ADD COLUMN worded INTEGER NOT NULL DEFAULT 0 CHECK (worded IN (0, 1));
 CREATE INDEX media_not_worded ON media (id) WHERE transcript IS NOT NULL AND worded = 0;

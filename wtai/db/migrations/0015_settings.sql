@@ -16,6 +16,7 @@ CREATE TABLE feature_versions (
 INSERT INTO feature_versions (owner_id, name, version, enabled, config, actor_kind, created_at)
 SELECT owner_id, name, version, enabled, config, 'system', updated_at FROM features;
 
--- The people who write, newest first, and the audit log by what was done.
+-- The people who write, newest first, and the audit log by what was done and by what it was about.
 CREATE INDEX users_who_write ON users (owner_id, id) WHERE email IS NULL;
 CREATE INDEX audit_log_by_action ON audit_log (owner_id, action, id);
+CREATE INDEX audit_log_by_target ON audit_log (owner_id, target, id) WHERE target IS NOT NULL;

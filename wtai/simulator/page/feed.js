@@ -4,6 +4,7 @@ export const known = {
   business: { name: "", number: "" },
   faults: [],
   read: false,
+  console: null,
   messages: new Map(),
   webhooks: [],
   requests: [],

@@ -4,7 +4,7 @@ import * as chat from "./chat.js";
 import * as composer from "./composer.js";
 import * as contacts from "./contacts.js";
 import { byId } from "./dom.js";
-import { connect, watch } from "./feed.js";
+import { connect, known, watch } from "./feed.js";
 import * as inspector from "./inspector.js";
 import { switchLanguage, t, translate } from "./texts.js";
 
@@ -22,6 +22,8 @@ function renderAll() {
   inspector.render();
   inspector.renderFaults();
   showLive(live);
+  byId("console").hidden = !known.console;
+  if (known.console) byId("console").href = known.console;
 }
 
 function open(address) {

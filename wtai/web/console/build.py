@@ -7,6 +7,7 @@ from aiohttp import web
 from wtai.clock import Clock
 from wtai.db.sqlite import SqliteDatabase
 from wtai.egress import Egress
+from wtai.identity.first_run import SetUpLink
 from wtai.identity.from_settings import preferences, sealer
 from wtai.identity.passwords import Passwords
 from wtai.identity.sessions import Sessions
@@ -19,12 +20,20 @@ from wtai.web.console.live import Live
 from wtai.web.console.login import Login
 from wtai.web.console.page import Means
 from wtai.web.console.pages import PAGES
+from wtai.web.console.setup import SetUp
 
 
 def routes(
-    settings: Settings, database: SqliteDatabase, clock: Clock, *, public_url: str, stopping: asyncio.Event
+    settings: Settings,
+    database: SqliteDatabase,
+    clock: Clock,
+    *,
+    public_url: str,
+    simulator_url: str | None,
+    link: SetUpLink,
+    stopping: asyncio.Event,
 ) -> list[web.RouteDef]:
-    """All paths below ``/console``. Streams end once ``stopping`` is set."""
+    """All paths below ``/console``. ``link`` lets the first administrator in; streams end once ``stopping`` is set."""
     seal = sealer(settings)
     means = Means(
         settings=settings,
@@ -39,7 +48,9 @@ def routes(
         clock=clock,
         presence=Presence(),
         public_url=public_url,
+        simulator_url=simulator_url,
     )
     console = Console(means, clock, trusted_proxies=settings.server.trusted_proxies)
-    opened = [web.get(f"{assets.PREFIX}/{{digest}}/{{file:.+}}", assets.serve), *Login(console).routes()]
+    files = web.get(f"{assets.PREFIX}/{{digest}}/{{file:.+}}", assets.serve)
+    opened = [files, *Login(console).routes(), *SetUp(console, link).routes()]
     return console.routes(PAGES, opened)

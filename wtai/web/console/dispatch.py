@@ -1,5 +1,6 @@
 """Takes requests to their pages: who is there, whether they may, from where they come, and what goes out with every answer."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -25,8 +26,10 @@ from wtai.web.problems import FORBIDDEN, INTERNAL, NOT_FOUND, UNAVAILABLE, Probl
 log = structlog.get_logger(__name__)
 
 LOGIN: Final = f"{ROOT}/login"
+SETUP: Final = f"{ROOT}/setup"
 THEME_COOKIE: Final = "wtai_theme"
 THEMES: Final = ("auto", "light", "dark")
+_SECRET_PATH: Final = re.compile(rf"^({SETUP}/).+")
 
 Open = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """What answers a request of anybody: the log-in, the set-up, the files."""
@@ -87,7 +90,7 @@ class Console:
             request[INSTANCE] = instance
             with structlog.contextvars.bound_contextvars(request_id=instance, owner=None, principal=None):
                 response = await self._tried(handler, request)
-                log.debug("console.answered", method=request.method, path=request.path, status=response.status)
+                log.debug("console.answered", method=request.method, path=_path(request), status=response.status)
             if not response.prepared:
                 response.headers.update({name: value for name, value in PRIVATE.items() if name not in response.headers})
                 response.headers[REQUEST_ID] = instance
@@ -103,7 +106,7 @@ class Console:
         except Problem as problem:
             return told(request, problem)
         except StorageUnavailable as exc:
-            log.warning("http.storage_unavailable", path=request.path, error=str(exc))
+            log.warning("http.storage_unavailable", path=_path(request), error=str(exc))
             return told(request, Problem(UNAVAILABLE, "the database cannot be written now"))
         except ANSWERED as exc:
             return told(request, problem_of(exc))
@@ -113,7 +116,7 @@ class Console:
             log.debug("console.left", path=request.path)
             return web.Response(status=400)
         except Exception:
-            log.exception("http.failed", path=request.path)
+            log.exception("http.failed", path=_path(request))
             return told(request, Problem(INTERNAL, "something broke; the log has it"))
 
 
@@ -144,6 +147,11 @@ def _to_login(request: web.Request) -> web.Response:
     if request.method != "GET":
         return web.Response(status=303, headers={"Location": LOGIN})
     return web.Response(status=303, headers={"Location": _login(request.path, request.query_string)})
+
+
+def _path(request: web.Request) -> str:
+    """The path, for the log: that of the set-up link is a secret."""
+    return _SECRET_PATH.sub(r"\1…", request.path)
 
 
 def _login(path: str, query: str) -> str:

@@ -17,23 +17,29 @@ from wtai.conversation.views_store import conversation_row
 from wtai.db.tx import OwnerTx
 from wtai.identity.model import User
 from wtai.identity.users_store import staff
+from wtai.search.words import Question
 from wtai.web.console.conversation import thread
 from wtai.web.console.inbox_asked import CHANNELS, STATES, Asked, position_of, text_of, view_of
+from wtai.web.console.inbox_search import Finds, search
 from wtai.web.console.page import ROOT, Page, Visit
 
 PAGE: Final = 50
 KEYS_COOKIE: Final = "wtai_keys"
 _YEAR_SECONDS: Final = 365 * DAY // SECOND
 _MOST_AT_ONCE: Final = 500
+_NOTHING: Final = Listed((), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Pane:
-    """What the list shows. ``connected``: whether the owner has a number; only asked where nothing else is shown."""
+    """What the list shows: ``finds`` where something is searched for. ``connected``: whether the owner has a number; only asked
+    where nothing else is shown.
+    """
 
     asked: Asked
     opened: str
     listed: Listed
+    finds: Finds | None
     counts: Counts
     connected: bool
 
@@ -44,7 +50,14 @@ class Pane:
 
     def following(self, path: str) -> str | None:
         """Where the next lines are: as a part below ``path``; None at the end."""
-        return self.asked.address(path, after=text_of(self.listed.next)) if self.listed.next else None
+        following = (self.finds.next, 0) if self.finds and self.finds.next else self.listed.next
+        return self.asked.address(path, after=text_of(following)) if following else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is shown, and nothing follows."""
+        found = self.finds
+        return not (self.rows or self.listed.next or (found and (found.people or found.messages or found.next)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +138,13 @@ async def _shell(visit: Visit, public: str | None) -> web.StreamResponse:
 
 
 def _read(tx: OwnerTx, asked: Asked, opened: str, me: int, behind: Position, limit: int) -> Pane:
-    found = listed(tx, view_of(tx, asked, me), behind=behind, limit=limit)
-    return Pane(asked, opened, found, counts(tx, me), bool(found.rows) or bool(numbers(tx)))
+    view = view_of(tx, asked, me)
+    found, finds = _NOTHING, None
+    if asked.q:
+        finds = search(tx, view, Question.of(asked.q), before=None if behind == TOP else behind[0])
+    else:
+        found = listed(tx, view, behind=behind, limit=limit)
+    return Pane(asked, opened, found, finds, counts(tx, me), bool(found.rows) or bool(numbers(tx)))
 
 
 def _choices(tx: OwnerTx) -> Choices:

@@ -10,7 +10,8 @@ from wtai.identity.passwords import PasswordsBusy
 from wtai.identity.sessions import LoginRefused
 from wtai.identity.sessions_store import revoke_session
 from wtai.identity.throttle import Throttled
-from wtai.web.console.dispatch import LOGIN, THEME_COOKIE, THEMES, Console, theme_of
+from wtai.identity.users_store import has_admin
+from wtai.web.console.dispatch import LOGIN, SETUP, THEME_COOKIE, THEMES, Console, theme_of
 from wtai.web.console.language import COOKIE as LANGUAGE_COOKIE
 from wtai.web.console.language import LANGUAGES, language_of
 from wtai.web.console.page import HTML, ROOT
@@ -37,9 +38,11 @@ class Login:
         ]
 
     async def form(self, request: web.Request) -> web.StreamResponse:
-        """The form; who is logged in already goes on."""
+        """The form; who is logged in already goes on, and while nobody can log in, one learns what to do about that."""
         if await self._console.means.sessions.of_cookie(cookie_of(request)) is not None:
             return web.Response(status=303, headers={"Location": _next(request.query.get("next"))})
+        if not await self._console.means.database.system_read(has_admin):
+            return web.Response(status=303, headers={"Location": SETUP})
         return self._shown(request, next_=_next(request.query.get("next")))
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:

@@ -23,7 +23,7 @@ from wtai.web.console.conversation_presence import Presence
 from wtai.web.console.language import catalogue
 from wtai.web.console.live import Live
 from wtai.web.console.rendering import render
-from wtai.web.problems import INVALID, Fault, Problem
+from wtai.web.problems import INVALID, MALFORMED, Fault, Problem
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,9 @@ HTML: Final = "text/html"
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What pages work with besides the data; ``base`` holds for owners that chose nothing of their own."""
+    """What pages work with besides the data; ``base`` holds for owners that chose nothing of their own, ``simulator_url`` is the
+    simulator's page, if there is one.
+    """
 
     settings: Settings
     database: Database
@@ -48,6 +50,7 @@ class Means:
     clock: Clock
     presence: Presence
     public_url: str
+    simulator_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,12 @@ class Visit:
         return await self.write(unit)
 
     async def form(self) -> dict[str, str]:
-        """The fields of a posted form; of one that comes twice, the last. Problem if it is none."""
-        return {name: value for name, value in (await self.request.post()).items() if isinstance(value, str)}
+        """The fields of a posted form; of one that comes twice, the last. Problem if it is none, or does not come whole."""
+        try:
+            fields = await self.request.post()
+        except ConnectionError as exc:
+            raise Problem(MALFORMED, "the connection was lost before the whole form had come") from exc
+        return {name: value for name, value in fields.items() if isinstance(value, str)}
 
     def part(self, template: str, /, **context: object) -> Markup:
         """A template, rendered for this visitor."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wtai.web.console import conversation, inbox, inbox_labels, stream
+from wtai.web.console import conversation, dashboard, inbox, inbox_labels, setup_steps, stream
 from wtai.web.console.page import Page
 from wtai.web.console.settings.pages import PAGES as SETTINGS
 
@@ -10,6 +10,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *inbox.PAGES,
     *inbox_labels.PAGES,
     *conversation.PAGES,
+    *dashboard.PAGES,
+    *setup_steps.PAGES,
     *stream.PAGES,
     *SETTINGS,
 )

@@ -196,9 +196,8 @@ def _config(before: Specialist, given: Mapping[str, str]) -> dict[str, JsonValue
 
 async def _listed(visit: Visit, form: Form) -> web.Response:
     found = await visit.read(specialists)
-    families = {name: family.description for name, family in FAMILIES.items()}
     model = visit.means.settings.openai.model
-    return show(visit, "features.html", _PATH, status=form.status, form=form, specialists=found, families=families, model=model)
+    return show(visit, "features.html", _PATH, status=form.status, form=form, specialists=found, model=model)
 
 
 async def _one(visit: Visit, form: Form) -> web.Response:
@@ -220,7 +219,6 @@ async def _one(visit: Visit, form: Form) -> web.Response:
         tools=tools,
         has_history=bool(versions),
         shipped=shipped,
-        described=family.description if family else "",
         models=sorted({openai.model, openai.small_model, openai.router_model}),
         model=openai.model,
     )

@@ -83,11 +83,13 @@ def _daily(visit: Visit) -> list[tuple[Entry, str]]:
     account = visit.text("Password and open sessions")
     people = visit.text("Who writes to you: memories, export, erasure")
     canned = visit.text("Answers your team gives often")
+    labels = visit.text("To sort conversations, and find them again")
     templates = visit.text("What may be sent once the 24 hours are over")
     return [
         (Entry(f"{PLACE}/account", "user", visit.text("My account"), account), "me.read"),
         (Entry(PEOPLE, "contact", visit.text("People"), people), "end_users.read"),
         (Entry(f"{PLACE}/canned", "spark", visit.text("Canned replies"), canned), "conversations.read"),
+        (Entry(f"{ROOT}/labels", "tag", visit.text("Labels"), labels), "conversations.read"),
         (Entry(f"{PLACE}/templates", "template", visit.text("Templates"), templates), "templates.read"),
     ]
 

@@ -111,14 +111,18 @@ def _pointed(visit: Visit) -> Iterator[None]:
 
 async def _listed(visit: Visit, form: Form) -> web.Response:
     rows = await visit.read(account_rows, limit=-1)
-    address = inbound_address(visit.means.public_url)
-    return show(visit, "numbers.html", _PATH, status=form.status, form=form, accounts=rows, address=address)
+    return show(visit, "numbers.html", _PATH, status=form.status, form=form, accounts=rows, **_told(visit))
 
 
 async def _one(visit: Visit, form: Form) -> web.Response:
     row = await visit.read(account_row, visit.ids["account"])
+    return show(visit, "number.html", _PATH, status=form.status, form=form, account=row, **_told(visit))
+
+
+def _told(visit: Visit) -> dict[str, object]:
+    """What to tell Twilio, and whether it can reach us there."""
     address = inbound_address(visit.means.public_url)
-    return show(visit, "number.html", _PATH, status=form.status, form=form, account=row, address_of_webhook=address)
+    return {"address_of_webhook": address, "reachable": visit.means.settings.server.public_url is not None}
 
 
 PAGES = (

@@ -12,6 +12,8 @@ from wtai.db.tx import OwnerTx
 from wtai.identity.model import User
 from wtai.identity.people_store import Person, people_who_write
 from wtai.identity.users_store import addresses_of, rename_user
+from wtai.search.index_store import NEWEST, people_called
+from wtai.search.words import Question
 from wtai.web.api.end_users import EndUserChange, customer
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.settings.forms import BLANK, Form, key_of, read, sent, version_of
@@ -45,11 +47,17 @@ def label(user: User, addresses: list[str]) -> str:
 async def people(visit: Visit) -> web.StreamResponse:
     """The newest first, those whose names or numbers hold what was looked for."""
     words = visit.request.query.get("q", "").strip()[:200]
-    before = key_of(visit.request.query.get("before"))
-    found = await visit.read(people_who_write, words=words, before=before, limit=_SHOWN + 1)
+    found = await visit.read(_found, words, key_of(visit.request.query.get("before")))
     following = found[_SHOWN - 1].id if len(found) > _SHOWN else None
-    shown: list[Person] = found[:_SHOWN]
-    return show(visit, "people.html", PEOPLE, people=shown, following=following, words=words)
+    return show(visit, "people.html", PEOPLE, people=found[:_SHOWN], following=following, words=words)
+
+
+def _found(tx: OwnerTx, words: str, before: int | None) -> list[Person]:
+    """A page of people, and one more if there are more."""
+    if not words:
+        return people_who_write(tx, before=before, limit=_SHOWN + 1)
+    among = people_called(tx, Question.of(words), before=NEWEST if before is None else before, limit=_SHOWN + 1)
+    return people_who_write(tx, among=among, limit=_SHOWN + 1)
 
 
 async def person(visit: Visit) -> web.StreamResponse:

@@ -21,6 +21,7 @@
     talk = found;
     if (!talk) return;
     heard = new Set(inbound().map((line) => line.id));
+    for (const field of talk.querySelectorAll("textarea[data-kind]")) restore(field);
     show(get("talk-note-text").value && !get("talk-text")?.value ? "note" : "reply");
     beat();
   }
@@ -49,6 +50,21 @@
     while (get("talk-heard").children.length > 20) get("talk-heard").firstChild.remove();
     if (fresh.length && Math.abs(log().scrollTop) > NEAR_PX) get("talk-down").hidden = false;
     showWindow();
+  }
+
+  // What is being read stays where it is, whatever comes above or below; at the end the newest stays in sight.
+  let held = null;
+  function hold() {
+    held = null;
+    if (!talk?.isConnected || Math.abs(log().scrollTop) < NEAR_PX) return;
+    const top = log().getBoundingClientRect().top;
+    const line = [...talk.querySelectorAll("#talk-log li.msg")].find((one) => one.getBoundingClientRect().bottom > top);
+    if (line) held = { id: line.id, top: line.getBoundingClientRect().top };
+  }
+
+  function holdStill() {
+    const line = held && get(held.id);
+    if (line) log().scrollTop += line.getBoundingClientRect().top - held.top;
   }
 
   function down() {
@@ -82,8 +98,18 @@
     if (usable === field) field.setSelectionRange(field.value.length, field.value.length);
   }
 
+  // What the server has not kept yet outlives a reload that overtakes it.
+  const placeOf = (field) => `${field.closest(".talk").dataset.id}/${field.dataset.kind}`;
+  function restore(field) {
+    const text = sessionStorage.getItem(placeOf(field));
+    if (text === null) return;
+    field.value = text;
+    typed(field);
+  }
+
   let typedAt = 0;
   function typed(field) {
+    sessionStorage.setItem(placeOf(field), field.value);
     clearTimeout(waiting.get(field));
     waiting.set(field, setTimeout(keep, DRAFT_MS, field));
     if (Date.now() - typedAt > TYPING_MS) { // colleagues see it at once
@@ -92,16 +118,19 @@
     }
   }
 
-  function keep(field, { leaving = false } = {}) {
+  async function keep(field, { leaving = false } = {}) {
     clearTimeout(waiting.get(field));
     waiting.delete(field);
     const values = { kind: field.dataset.kind, text: field.value, once: field.form.elements.once.value };
     const path = `${field.closest(".talk").dataset.path}/draft`;
-    if (leaving) navigator.sendBeacon(path, new URLSearchParams(values));
-    else post(path, values);
+    if (leaving) return navigator.sendBeacon(path, new URLSearchParams(values));
+    const place = placeOf(field);
+    const answer = await post(path, values);
+    if (answer.ok && sessionStorage.getItem(place) === values.text) sessionStorage.removeItem(place);
   }
 
   function forget(field) {
+    sessionStorage.removeItem(placeOf(field));
     clearTimeout(waiting.get(field));
     waiting.delete(field);
   }
@@ -244,7 +273,8 @@
       refresh();
     }
   });
-  document.addEventListener("htmx:after:swap", () => { attach(); follow(); });
+  document.addEventListener("htmx:before:swap", hold);
+  document.addEventListener("htmx:after:swap", () => { attach(); follow(); holdStill(); });
   document.addEventListener("input", (event) => {
     if (!event.target.matches("#talk textarea[data-kind]")) return;
     typed(event.target);
@@ -306,6 +336,7 @@
       htmx_before_morph_node: (_element, { oldNode, newNode }) => !oldNode.dataset?.rev || oldNode.dataset.rev !== newNode.dataset.rev,
     });
     for (const [key, action] of Object.entries(act)) keys.on(key, action);
+    if (get("thread")) new MutationObserver(attach).observe(get("thread"), { childList: true }); // also where the inbox closes it
     attach();
     showWindow();
   });

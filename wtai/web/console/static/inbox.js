@@ -11,12 +11,12 @@
   const ROOT = "/console";
   const MOST_ROWS = 500; // of a list that is asked for again as a whole
   const SOON_MS = 60;
+  const [RESTS, MOST_REST_MS] = [4, 2_000]; // after an answer, as many times as long as it took: a busy server has time for others
   const HIDDEN_MS = 30_000;
   const [SOME_MS, MUCH_MS] = [5 * 60_000, 30 * 60_000];
 
   find.elements.shown.disabled = find.elements.open.disabled = false;
   const lines = () => [...rows.querySelectorAll("li[data-id]")];
-  const lineOf = (id) => document.getElementById(`row-${id}`);
   const idOf = (path) => (path.startsWith(`${ROOT}/c/`) ? path.slice(ROOT.length + 3).split("/")[0] : "");
   const openId = () => panes.dataset.open || "";
 
@@ -31,15 +31,25 @@
     return asked.size ? `?${asked}` : "";
   }
 
-  let soon = 0;
+  let soon = 0, began = 0, rested = 0;
   function refresh({ anew = false } = {}) {
-    const count = anew ? 0 : lines().length;
-    toTop.hidden = count <= MOST_ROWS;
-    if (count > MOST_ROWS) return;
-    find.elements.shown.value = count;
-    if (anew) rows.scrollTop = 0;
-    clearTimeout(soon);
-    soon = setTimeout(() => rows.dispatchEvent(new CustomEvent("refresh")), anew ? 0 : SOON_MS);
+    if (!anew && find.elements.q.value.trim()) return askUnread(); // what was found stays as it was found
+    if (anew) {
+      clearTimeout(soon);
+      soon = 0;
+      rows.scrollTop = 0;
+    }
+    if (soon) return;
+    const wait = anew ? 0 : Math.max(SOON_MS, rested - performance.now());
+    soon = setTimeout(() => {
+      soon = 0;
+      const count = anew ? 0 : lines().length;
+      toTop.hidden = count <= MOST_ROWS;
+      if (count > MOST_ROWS) return;
+      find.elements.shown.value = count;
+      began = performance.now();
+      rows.dispatchEvent(new CustomEvent("refresh"));
+    }, wait);
   }
 
   function asked({ push = false } = {}) {
@@ -63,9 +73,14 @@
     const text = count > 99 ? "99+" : String(count);
     badge.textContent = text;
     badge.hidden = !count;
-    const line = openId() && lineOf(openId());
+    const line = lines().find((one) => one.dataset.id === openId());
     const name = line ? `${line.querySelector(".who b").textContent} · ${title.split(" · ").pop()}` : title;
     document.title = count ? `(${text}) ${name}` : name;
+  }
+
+  async function askUnread() {
+    const answer = await fetch(`${ROOT}/unread`, { headers: { "HX-Request": "true" } });
+    if (answer.status === 200) showUnread((await answer.json()).unread);
   }
 
   function showWaits() {
@@ -88,7 +103,7 @@
     if (id) panes.dataset.open = id; else delete panes.dataset.open;
     find.elements.open.value = id;
     for (const link of rows.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
-    lineOf(id)?.querySelector("a").setAttribute("aria-current", "true");
+    for (const line of lines()) if (line.dataset.id === id) line.querySelector("a").setAttribute("aria-current", "true");
     if (push) history.pushState({}, "", (id ? `${ROOT}/c/${id}` : ROOT) + query());
     if (keepUnread !== id) keepUnread = "";
     showUnread(Number(document.querySelector("#tabs [data-unread]").dataset.unread));
@@ -104,21 +119,23 @@
     if (id && id !== keepUnread && !document.hidden) mark(id, "read");
   }
 
-  function close() {
-    const id = openId();
-    thread.replaceChildren(document.getElementById("nothing-open").content.cloneNode(true));
-    settle("", { push: true });
-    (lineOf(id)?.querySelector("a") ?? rows).focus();
+  async function empty() { // as a swap, so that everybody hears of it
+    const text = document.getElementById("nothing-open").innerHTML;
+    await htmx.swap({ sourceElement: thread, target: thread, swap: "innerHTML", text });
   }
 
-  function goTo(path) {
+  async function close() {
+    const id = openId();
+    await empty();
+    settle("", { push: true });
+    (lines().find((one) => one.dataset.id === id)?.querySelector("a") ?? rows).focus();
+  }
+
+  async function goTo(path) {
     const id = idOf(path);
     if (id === openId()) return;
-    if (id) htmx.ajax("GET", `${ROOT}/c/${id}/thread`, { target: "#thread", swap: "innerHTML" }).then(() => settle(id));
-    else {
-      thread.replaceChildren(document.getElementById("nothing-open").content.cloneNode(true));
-      settle("");
-    }
+    await (id ? htmx.ajax("GET", `${ROOT}/c/${id}/thread`, { target: "#thread", swap: "innerHTML" }) : empty());
+    settle(id);
   }
 
   // --- what happens ---
@@ -127,11 +144,9 @@
     if (event.detail.ids === null || event.detail.ids.includes(openId())) read();
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { refresh(); read(); } });
-  setInterval(async () => {
+  setInterval(() => {
     showWaits();
-    if (!document.hidden) return; // the stream pauses with the tab: ask for what its title tells
-    const answer = await fetch(`${ROOT}/unread`);
-    if (answer.ok && answer.headers.get("Content-Type").startsWith("application/json")) showUnread((await answer.json()).unread);
+    if (document.hidden) askUnread(); // the stream pauses with the tab, whose title is to tell nevertheless
   }, HIDDEN_MS);
 
   let focused = null;
@@ -140,10 +155,14 @@
     const { ctx } = event.detail;
     const source = ctx.sourceElement;
     if (ctx.target === thread && source?.matches?.("#rows a.line")) {
-      settle(source.closest("li").dataset.id, { push: true });
+      const { id, message } = source.closest("li").dataset;
+      settle(id, { push: true });
       read();
       thread.focus({ preventScroll: true });
+      if (message) document.getElementById(message)?.scrollIntoView({ block: "center" });
     } else if (source?.closest?.("#rows")) {
+      const now = performance.now();
+      rested = now + Math.min(RESTS * (now - began), MOST_REST_MS);
       drawn();
       if (focused && document.activeElement === document.body) document.getElementById(focused)?.querySelector("a").focus({ preventScroll: true });
     }
