@@ -9,19 +9,20 @@ from wtai.db.tx import OwnerTx, Row
 from wtai.errors import NotFound, StaleVersion
 from wtai.ids import public_id
 
-_CONVERSATION: Final = """
+_SHOWN: Final = """
 SELECT c.id, c.public_id, c.state, c.version, c.channel, c.address, c.user_address, c.feature, c.handoff_reason,
     c.last_inbound_at, c.opened_at, c.updated_at, c.closed_at, u.public_id AS user, u.name AS user_name,
     (SELECT a.public_id FROM users a WHERE a.owner_id = c.owner_id AND a.id = c.assignee_id) AS assignee
-FROM conversations c JOIN users u ON u.owner_id = c.owner_id AND u.id = c.user_id
 """
+_PERSON: Final = "JOIN users u ON u.owner_id = c.owner_id AND u.id = c.user_id"
+_CONVERSATION: Final = f"{_SHOWN} FROM conversations c {_PERSON}"
 _STATES: Final = """
 WITH shown (state) AS (VALUES ('PENDING'), ('PROGRESS'), ('WAITING_USER'), ('HANDOFF'), ('AGENT_CLOSED'), ('SUPPORT_CLOSED'),
     ('USER_CLOSED'), ('EXPIRED'), ('IDLE_TIMEOUT'), ('FAILED'))
 """
 # Of each state the first few: however rare a state, no other's rows are read to find them.
 _FIRST_OF_EACH: Final = """
-JOIN shown ON :states LIKE '%,' || shown.state || ',%' AND c.id IN (
+SELECT c.id FROM conversations c JOIN shown ON :states LIKE '%,' || shown.state || ',%' AND c.id IN (
     SELECT n.id FROM conversations n
     WHERE n.owner_id = :owner AND n.state = shown.state AND n.updated_at BETWEEN :since AND :before_at
         AND (n.updated_at < :before_at OR n.id < :before_id)
@@ -33,8 +34,12 @@ c.owner_id = :owner AND :states LIKE '%,' || c.state || ',%' AND c.updated_at BE
 AND (c.updated_at < :before_at OR c.id < :before_id)
 """
 _NEWEST_FIRST: Final = "ORDER BY c.updated_at DESC, c.id DESC LIMIT :limit"
-# The plus keeps the planner from walking through all of the owner's by an index that begins with it.
-_OF_ANYBODY: Final = f"{_STATES} {_CONVERSATION} {_FIRST_OF_EACH} WHERE +c.owner_id = :owner {_NEWEST_FIRST}"
+# The newest of all are found before anything is joined to them. The plus keeps the planner from walking through all of the
+# owner's by an index that begins with it.
+_OF_ANYBODY: Final = f"""
+{_STATES}, newest (id) AS MATERIALIZED ({_FIRST_OF_EACH} WHERE +c.owner_id = :owner {_NEWEST_FIRST})
+{_SHOWN} FROM newest JOIN conversations c ON c.id = newest.id {_PERSON} WHERE +c.owner_id = :owner {_NEWEST_FIRST}
+"""
 _OF_PERSON: Final = f"""
 {_CONVERSATION} WHERE c.user_id = :user_id AND (:assignee_id IS NULL OR c.assignee_id = :assignee_id) AND {_FITS} {_NEWEST_FIRST}
 """
