@@ -40,6 +40,8 @@ NOBODYS = {
 }
 """Tables in which an owner has no text, and why."""
 
+KEPT_BY_TIMERS = {"changes", "message_terms", "message_words_progress", "rollups", "rollup_positions"}
+
 FORMED = {
     "*.public_id": "random: every one of an owner's is looked for, too",
     "*.event_id": "random",
@@ -214,11 +216,12 @@ def _headers(reply: Reply, said: Iterable[str]) -> dict[str, str]:
 
 
 def all_rows(tx: SystemTx) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every owner, without what a look at it changes, and what is forgotten as time goes on."""
-    tables = [table for table in columns_by_table(tx) if table not in ("audit_log", "schema_migrations", "changes")]
+    """Every row of every owner, without what a look at it changes, and what timers forget or fill meanwhile."""
+    tables = [table for table in columns_by_table(tx) if table not in {"audit_log", "schema_migrations", *KEPT_BY_TIMERS}]
     rows = {table: sorted((dict(row) for row in tx.all(f"SELECT * FROM {table}")), key=str) for table in tables}
-    for token in rows["api_tokens"]:
-        del token["last_used_at"]
+    for table, column in (("api_tokens", "last_used_at"), ("users", "found_by"), ("media", "worded")):
+        for row in rows[table]:
+            del row[column]
     return rows
 
 
