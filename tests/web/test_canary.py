@@ -79,6 +79,7 @@ MADE_BY_NAME = {"PUT /api/v1/features/{feature}", "PUT /api/v1/owners/{owner}/fe
 STATEMENTS_BY_KEY = {
     "memory_words": "its keys begin with owner and person",
     "memory_vocabulary": "its keys begin with owner and person",
+    "message_words": "its words begin with the owner",
     "pragma_table_info": "these tests themselves",
     ":v_owner_id": "these tests themselves",
 }
