@@ -9,6 +9,7 @@
   const toTop = document.getElementById("to-top");
   const title = document.title;
   const ROOT = "/console";
+  const MOST_BACK = 100; // pages of a conversation
   const MOST_ROWS = 500; // of a list that is asked for again as a whole
   const SOON_MS = 60;
   const [RESTS, MOST_REST_MS] = [4, 2_000]; // after an answer, as many times as long as it took: a busy server has time for others
@@ -119,6 +120,28 @@
     if (id && id !== keepUnread && !document.hidden) mark(id, "read");
   }
 
+  async function reveal(id, message) { // what was found may stand further back than the page begins
+    for (let page = 0; page < MOST_BACK && openId() === id; page++) {
+      const found = document.getElementById(message);
+      const older = thread.querySelector(".older button");
+      if (found) {
+        found.classList.add("found");
+        found.scrollIntoView({ block: "center" });
+      }
+      if (found || !older) return;
+      const came = new Promise((resolve) => {
+        const heard = () => {
+          if (older.isConnected) return;
+          document.removeEventListener("htmx:after:swap", heard);
+          resolve();
+        };
+        document.addEventListener("htmx:after:swap", heard);
+      });
+      older.click();
+      await came;
+    }
+  }
+
   async function empty() { // as a swap, so that everybody hears of it
     const text = document.getElementById("nothing-open").innerHTML;
     await htmx.swap({ sourceElement: thread, target: thread, swap: "innerHTML", text });
@@ -159,7 +182,7 @@
       settle(id, { push: true });
       read();
       thread.focus({ preventScroll: true });
-      if (message) document.getElementById(message)?.scrollIntoView({ block: "center" });
+      if (message) reveal(id, message);
     } else if (source?.closest?.("#rows")) {
       const now = performance.now();
       rested = now + Math.min(RESTS * (now - began), MOST_REST_MS);
