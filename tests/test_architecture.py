@@ -48,9 +48,9 @@ IMPORTED_ONLY_IN = {
     "openai": ("wtai/ai/openai.py",),
     "twilio": ("wtai/channels/twilio/",),
     "aiosqlite": ("wtai/db/sqlite.py",),
-    "sqlite3": ("wtai/db/sqlite.py",),
-    "pysqlite3": ("wtai/db/sqlite.py",),
-    "sqlite_vec": ("wtai/db/sqlite.py", "wtai/ai/memory/"),
+    "sqlite3": ("wtai/db/connection.py",),
+    "pysqlite3": ("wtai/db/connection.py",),
+    "sqlite_vec": ("wtai/db/connection.py", "wtai/ai/memory/"),
     "apscheduler": ("wtai/sweeps.py",),
     # failpoints block the database's own thread for ever, which no clock is asked for
     "time": ("wtai/clock.py", "wtai/failpoints.py"),
@@ -62,7 +62,7 @@ CATCHES_EVERYTHING = {
     "wtai/web/api/build.py": "the same, in the API's words",
     "wtai/web/console/dispatch.py": "the same, as a page",
     "wtai/cli/main.py": "the end of the process",
-    "wtai/db/sqlite.py": "hands the error of one unit of work to its own caller",
+    "wtai/db/units.py": "hands the error of one unit of work to its own caller",
 }
 
 _STATEMENT = re.compile(
@@ -211,7 +211,7 @@ def statement_without_owner(source: Source) -> Iterator[int]:
             if (
                 isinstance(call, ast.Call)
                 and isinstance(call.func, ast.Attribute)
-                and call.func.attr in ("all", "one", "run")
+                and call.func.attr in ("all", "one", "run", "insert")
                 and call.args
             ):
                 on = ast.unparse(call.func.value)
@@ -273,6 +273,11 @@ CHECKS: list[tuple[Check, tuple[str, ...], Source]] = [
     (oversized, ALL, Source("wtai/app.py", "x = 1\n" * 501)),
     (oversized, ALL, Source("tests/test_x.py", "def f():\n" + "    x = 1\n" * 60)),
     (statement_without_owner, OURS, Source("wtai/x_store.py", 'def f(tx: OwnerTx):\n    tx.all("SELECT id FROM notes")')),
+    (
+        statement_without_owner,
+        OURS,
+        Source("wtai/x_store.py", 'def f(tx: OwnerTx):\n    tx.insert("INSERT INTO notes (x) VALUES (1)")'),
+    ),
     (
         statement_without_owner,
         OURS,

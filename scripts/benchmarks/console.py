@@ -58,7 +58,7 @@ def run(size: Size) -> Result:
                 "search for three words": f"/console/list?{urlencode({'q': 'boleto frete garantia'})}",
                 "search for a number": "/console/list?q=0001234",
             }
-            pages = {"the whole inbox": "/console", f"a conversation of {_LONG:,} messages": f"/console/c/{long}"}
+            pages = {"the whole inbox": "/console", f"a conversation of {_LONG:,} messages": f"/console/c/{long}/thread"}
             targets = {**dict.fromkeys(lists, _LIST_MS), **dict.fromkeys(searches, _SEARCH_MS), **dict.fromkeys(pages, _OPEN_MS)}
             figures = list(_figures(server, cookie, {**lists, **searches, **pages}, targets, size))
     return Result(

@@ -25,16 +25,16 @@ LISTENING: str = """
 """
 
 GROWN: str = """
-    [...document.querySelectorAll("*")].flatMap((node) => [
+    [...document.querySelectorAll("*:not(.uplot, .uplot *)")].flatMap((node) => [
         ...[...node.attributes].filter(({name, value}) => /^on|^style$|^hx-on|^srcdoc$/i.test(name)
             || (/^(href|src|action|formaction|xlink:href|data)$/i.test(name) && !/^(https?:|[/#?]|$)/i.test(value.trim()))
         ).map(({name, value}) => `${node.tagName} ${name}=${value}`),
-        ...(node.matches("iframe, object, embed, base, meta[http-equiv], style, math, svg > :not(use), hx-partial")
+        ...(node.matches("iframe, object, embed, base, meta[http-equiv], style, math, svg > :not(use, rect), hx-partial")
             || node.matches("link:not([href^='/console/static/'])")
             || (node.matches("script") && !node.src.startsWith(`${location.origin}/console/static/`)) ? [node.outerHTML] : []),
     ])
 """
-"""What no template of ours has: whatever is found grew out of a text."""
+"""What no template of ours has: whatever is found grew out of a text. (The charts place their own parts by style.)"""
 
 SHOWN_ON = {
     "/console?tab=all": "profile",

@@ -161,6 +161,16 @@ async def test_a_long_list_goes_on_as_it_is_scrolled_and_stays_where_it_is_when_
     row = await page.evaluate(f"document.getElementById('row-{made[60]}').getBoundingClientRect().top")
     assert after >= before
     assert 0 < row < 900
+    await page.evaluate(
+        f"""() => {{
+            const list = document.querySelector("#rows ol"), row = document.querySelector("{ROW}");
+            for (let n = 0; n < 500; n++) {{ const copy = row.cloneNode(true); copy.id += `-${{n}}`; list.append(copy); }}
+            document.body.dispatchEvent(new CustomEvent("moved", {{ detail: {{ ids: null }} }}));
+        }}"""
+    )
+    await page.click("#to-top")
+    await expect(page.locator(ROW)).to_have_count(50)
+    assert await page.evaluate("document.getElementById('rows').scrollTop") == 0
 
 
 async def test_searching_finds_people_and_messages(desk: Desk) -> None:
@@ -173,6 +183,18 @@ async def test_searching_finds_people_and_messages(desk: Desk) -> None:
     await expect(page.locator("#rows h2")).to_have_text(["People"])
     await page.click(f"{ROW} a")
     await expect(page.locator("#thread")).to_contain_text(person(1)[-6:])
+    with closing(connect(desk.staff.world.data_dir / "wtai.db")) as connection:  # it was long ago
+        for number in range(120):
+            connection.execute(
+                "INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, status, body, created_at,"
+                " updated_at) SELECT owner_id, ?, id, 'outbound', 'staff', 'read', 'e depois?', opened_at, opened_at"
+                " FROM conversations",
+                (f"msg_later_{number}",),
+            )
+    await page.fill("#find input[name=q]", "chocolate panetone")
+    await page.click("#rows li[data-message] a >> nth=-1")
+    await expect(page.locator("#thread .found")).to_contain_text("cadê o meu panetone")
+    await expect(page.locator("#thread .found")).to_be_in_viewport()
     await page.fill("#find input[name=q]", "nada disso")
     await page.click("text=Clear search and filters")
     await expect(page.locator("#rows")).to_contain_text("Nobody needs you")

@@ -7,12 +7,12 @@ import pytest
 
 from tests.contract.backends import House, sqlite
 from tests.contract.test_queue import test_whoever_lost_a_job_cannot_settle_it as _fencing_holds
-from wtai.db import sqlite as module
+from wtai.db import units as module
 from wtai.db.sqlite import driver
 from wtai.db.tx import SystemTx
 
 
-class Unfenced(module._Statements):
+class Unfenced(module.Statements):
     """SQL without the fencing token."""
 
     def change(self, sql: str, parameters: Mapping[str, object]) -> int:
@@ -20,7 +20,7 @@ class Unfenced(module._Statements):
 
 
 async def test_without_the_attempt_guard_a_lost_job_is_settled(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_Statements", Unfenced)
+    monkeypatch.setattr(module, "Statements", Unfenced)
     async with sqlite(data_dir) as house:
         with pytest.raises(AssertionError):
             await _fencing_holds(house)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from wtai.clock import DAY
-from wtai.db.sqlite import SqliteConnection, _Statements, connect
+from wtai.db.sqlite import SqliteConnection, connect
 from wtai.db.tx import OwnerTx, SystemTx
+from wtai.db.units import Statements
 from wtai.identity.store import create_owner
 
 P = ParamSpec("P")
@@ -63,7 +64,7 @@ class Units:
     def system(self, work: Callable[Concatenate[SystemTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            done = work(SystemTx(_Statements(self.connection), set()), *args, **kwargs)
+            done = work(SystemTx(Statements(self.connection), set()), *args, **kwargs)
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise

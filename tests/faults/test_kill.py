@@ -19,8 +19,9 @@ from tests.faults.ledger import judge
 from tests.program import Process, World, open_world, person
 from wtai.clock import SystemClock
 from wtai.conversation import handoff, store
-from wtai.db.sqlite import _Statements, connect
+from wtai.db.sqlite import connect
 from wtai.db.tx import OwnerTx
+from wtai.db.units import Statements
 from wtai.failpoints import NAMES
 from wtai.identity.preferences import Preferences
 from wtai.simulator.voice import voice_note
@@ -128,7 +129,7 @@ def handed_back(world: World) -> int:
         connection.execute("BEGIN IMMEDIATE")
         found = connection.execute("SELECT owner_id, id FROM conversations WHERE state = 'HANDOFF'").fetchall()
         for row in found:
-            tx = OwnerTx(_Statements(connection), set(), row["owner_id"])
+            tx = OwnerTx(Statements(connection), set(), row["owner_id"])
             read = store.conversation(tx, row["id"])
             assert read is not None
             handoff.resume(tx, read, Preferences(), now=SystemClock().now())

@@ -12,8 +12,9 @@ import pytest
 from tests.program import Process, World, open_world, person
 from wtai.clock import SystemClock
 from wtai.conversation.timeouts import TIMEOUTS
-from wtai.db.sqlite import _Statements, connect
+from wtai.db.sqlite import connect
 from wtai.db.tx import PLATFORM, OwnerTx
+from wtai.db.units import Statements
 from wtai.failpoints import NAMES
 from wtai.jobs.store import enqueue
 
@@ -122,5 +123,5 @@ def time_is_up(world: World) -> None:
     with closing(connect(world.data_dir / "wtai.db")) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE conversations SET idle_at = 1 WHERE state = 'WAITING_USER'")
-        enqueue(OwnerTx(_Statements(connection), set(), PLATFORM), TIMEOUTS, {}, key=TIMEOUTS, now=SystemClock().now())
+        enqueue(OwnerTx(Statements(connection), set(), PLATFORM), TIMEOUTS, {}, key=TIMEOUTS, now=SystemClock().now())
         connection.execute("COMMIT")

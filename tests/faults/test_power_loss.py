@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from wtai.db import sqlite as module
+from wtai.db import units
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteConnection, SqliteDatabase, connect
 from wtai.db.tx import OwnerTx
@@ -30,7 +31,7 @@ SECTOR = 512
 
 async def acknowledge_writes(path: Path, count: int, *, sabotage: bool) -> None:
     """Write jobs one by one and together, some of them relaxed, and tell of each durable one once it is written."""
-    module._CHECKPOINT_SECONDS = 0.01  # type: ignore[misc]
+    module._UPKEEP_SECONDS = 0.01  # type: ignore[misc]
     module._CHECKPOINT_BYTES = 40_000  # type: ignore[misc]
     if sabotage:
         careful = module.connect
@@ -41,7 +42,7 @@ async def acknowledge_writes(path: Path, count: int, *, sabotage: bool) -> None:
             return connection
 
         module.connect = carelessly
-        module._run_pragma = lambda connection, sql: connection.execute(sql.replace("FULL", "NORMAL")).fetchall()
+        units.run_pragma = lambda connection, sql: connection.execute(sql.replace("FULL", "NORMAL")).fetchall()
     database = await SqliteDatabase.open(path)
 
     async def one(tag: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wtai.db import sqlite as module
+from wtai.db import connection
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.errors import StorageUnavailable
@@ -65,7 +65,7 @@ print("free", flush=True)
 async def test_a_database_locked_by_another_process_is_unavailable_and_comes_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(connection, "_BUSY_TIMEOUT_MS", 100)
     database = await SqliteDatabase.open(path)
     process = other_process(LOCKER, path)
     try:
@@ -85,6 +85,14 @@ async def test_a_database_locked_by_another_process_is_unavailable_and_comes_bac
         await database.close()
 
 
+COMES_BACK = """
+async def comes_back(database):
+    async with asyncio.timeout(5):
+        while True:
+            with suppress(StorageUnavailable):
+                return await database.write(1, lambda tx: None)
+            await asyncio.sleep(0.05)
+"""
 DISK = """
 import asyncio, resource, sys
 from contextlib import suppress
@@ -121,6 +129,7 @@ async def check(database, full, space):
     assert all(isinstance(result, StorageUnavailable) for result in group), group
     await database.system_read(lambda tx: tx.all("SELECT count(*) FROM notes"))
     space()
+    await comes_back(database)
     more, none = await fill(database, 10, "c")
     assert none is None, none
     found = await database.system_read(lambda tx: [row["text"] for row in tx.all("SELECT text FROM notes")])
@@ -128,13 +137,13 @@ async def check(database, full, space):
     check = await database.system_read(lambda tx: tx.all("PRAGMA integrity_check")[0][0])
     print(why, check)
 """
-LIMITED = f"""{DISK}
+LIMITED = f"""{DISK}{COMES_BACK}
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 def full(): resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
 def space(): resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 asyncio.run(main(Path(sys.argv[1]), full, space))
 """
-CRAMMED = f"""{DISK}
+CRAMMED = f"""{DISK}{COMES_BACK}
 ballast = Path(sys.argv[1]).with_name("ballast")
 def full(): ballast.write_bytes(bytes(400_000))
 def space(): ballast.unlink()
@@ -173,6 +182,7 @@ def test_a_full_disk_makes_writes_unavailable_until_there_is_space(path: Path, t
 
 FAILING = """
 import asyncio, sys
+from contextlib import suppress
 from pathlib import Path
 from wtai.db.sqlite import SqliteDatabase
 from wtai.errors import StorageUnavailable
@@ -189,6 +199,7 @@ async def main(path):
                 await database.write(1, note, f"{n}")
             except StorageUnavailable as exc:
                 refused.append(str(exc))
+                await comes_back(database)
             else:
                 kept.append(f"{n}")
         found = await database.system_read(lambda tx: [row["text"] for row in tx.all("SELECT text FROM notes ORDER BY id")])
@@ -198,8 +209,6 @@ async def main(path):
     finally:
         await database.close()
     print(len(kept), len(refused), check)
-
-asyncio.run(main(Path(sys.argv[1])))
 """
 
 
@@ -208,11 +217,45 @@ asyncio.run(main(Path(sys.argv[1])))
 def test_an_error_of_the_disk_is_told_and_does_no_harm(path: Path, call: str, nth: int) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
+    code = f"{FAILING}{COMES_BACK}\nasyncio.run(main(Path(sys.argv[1])))"
     command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={nth}"]
     done = subprocess.run(
-        [*command, sys.executable, "-c", FAILING, path], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*command, sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     if "ptrace" in done.stderr:
         pytest.skip(f"processes cannot be traced here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "29 1 ok\n"
+    assert done.stdout.endswith("29 1 ok\n")
+    assert "database.found_whole" in done.stdout, "nothing is written again before that"
+
+
+GARBLE = """
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(3 * 4096)
+    file.write(b"\\xff" * 4096)
+"""
+
+
+async def test_nothing_is_written_any_more_into_a_broken_file(path: Path) -> None:
+    database = await SqliteDatabase.open(path)
+    for n in range(20):
+        await database.write(1, note, f"{n}" + "x" * 3000)
+    await database.close()
+    other_process(GARBLE, path).communicate()  # to open it here would take SQLite's locks away
+    database = await SqliteDatabase.open(path)
+    try:
+        with pytest.raises(StorageUnavailable, match="malformed"):
+            await database.system_read(texts)
+        with pytest.raises(StorageUnavailable, match="to be checked"):
+            await database.write(1, note, "into what nobody knows")
+        async with asyncio.timeout(5):
+            while True:
+                with pytest.raises(StorageUnavailable) as refused:
+                    await database.write(1, note, "never")
+                if "restore" in str(refused.value):
+                    break
+                await asyncio.sleep(0.05)
+        assert await database.system_read(lambda tx: tx.one("SELECT 1 AS one")) is not None, "reading goes on as far as it can"
+    finally:
+        await database.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wtai.clock import DAY, HOUR, MINUTE
+from wtai.conversation.handoff import BEGUN
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.identity.preferences import Preferences
@@ -27,6 +28,7 @@ REASONS = (
     ("agent", "quota: messages_per_month", "quota"),
     ("agent", "Dona Ana quer falar da conta 123", "agent"),
     ("staff", "taken by staff", "staff"),
+    ("staff", BEGUN, "begun"),
     ("staff", "asked for a person", "staff"),
 )
 HOURS = Preferences.model_validate(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wtai.db import connection
 from wtai.db import sqlite as module
 from wtai.db.sqlite import SqliteDatabase, connect, driver, has_wal_reset_bug, require_usable_driver
 from wtai.db.tx import OwnerTx, SystemTx
@@ -99,6 +100,25 @@ async def test_a_unit_that_fails_is_undone_alone_and_only_its_caller_hears_of_it
             )
         assert type(results[0]) is (RuntimeError if type(error) is StopIteration else type(error))
         assert len(await database.system_read(texts)) == before + neighbours
+
+
+async def test_units_around_those_that_fail_are_kept_once_and_those_that_fail_run_once(database: SqliteDatabase) -> None:
+    ran: list[str] = []
+
+    def work(tx: OwnerTx, name: str) -> int:
+        ran.append(name)
+        noted = note(tx, name, signal=name)
+        if name.startswith("bad"):
+            raise LookupError(name)
+        return noted
+
+    names = ["a", "b", "bad 1", "c", "bad 2", "d"]
+    results = await asyncio.gather(*(database.write(1, work, name) for name in names), return_exceptions=True)
+    assert [name for name, result in zip(names, results, strict=True) if isinstance(result, LookupError)] == ["bad 1", "bad 2"]
+    kept = await database.system_read(lambda tx: {row["text"]: row["id"] for row in tx.all("SELECT id, text FROM notes")})
+    assert kept == {name: result for name, result in zip(names, results, strict=True) if isinstance(result, int)}
+    assert [await database.wait(name, 0) for name in names] == [True, True, False, True, False, True]
+    assert ran.count("bad 1") == ran.count("bad 2") == 1
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM nothing", "SELEC", "SELECT :absent", "INSERT INTO notes (text) VALUES ('x')"])
@@ -250,7 +270,7 @@ async def test_reads_that_wait_for_a_connection_when_the_database_closes_are_tol
 async def test_a_checkpoint_that_fails_does_not_keep_the_database_from_closing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_UPKEEP_SECONDS", 0.01)
     monkeypatch.setattr(module, "_CHECKPOINT_BYTES", 0)
     database = await SqliteDatabase.open(path)
     await database.write(1, note, "x")
@@ -261,7 +281,7 @@ async def test_a_checkpoint_that_fails_does_not_keep_the_database_from_closing(
 
 
 async def test_the_log_is_checkpointed_beside_the_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_UPKEEP_SECONDS", 0.01)
     monkeypatch.setattr(module, "_CHECKPOINT_BYTES", 10_000)
     monkeypatch.setattr(module, "_TRUNCATE_BYTES", 20_000)
     database = await SqliteDatabase.open(path)
@@ -324,7 +344,7 @@ def test_versions_that_lose_committed_data_are_known(version: tuple[int, ...], b
 
 def test_a_vulnerable_sqlite_is_refused_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     require_usable_driver()
-    monkeypatch.setattr(module, "VERSION", (3, 40, 1))
+    monkeypatch.setattr(connection, "VERSION", (3, 40, 1))
     with pytest.raises(EnvironmentProblem, match=r"WAL-reset bug.*pip install pysqlite3"):
         require_usable_driver()
 

@@ -13,8 +13,9 @@ from wtai.conversation import outbox, outbox_store, store
 from wtai.conversation.inbox import receive
 from wtai.conversation.model import Inbound, Kind, OutboundMessage, Status, StatusUpdate
 from wtai.conversation.outbox import SEND, Absence, Step
-from wtai.db.sqlite import SqliteConnection, _Statements, connect
+from wtai.db.sqlite import SqliteConnection, connect
 from wtai.db.tx import OwnerTx, SystemTx
+from wtai.db.units import Statements
 from wtai.errors import NotFound
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import create_owner
@@ -41,7 +42,7 @@ class Desk:
     """Two owners with a conversation each, in one transaction that is never committed."""
 
     def __init__(self, connection: SqliteConnection) -> None:
-        self.system = SystemTx(_Statements(connection), set())
+        self.system = SystemTx(Statements(connection), set())
         for name in ("Casa", "Loja"):
             owner = create_owner(self.system, name, "pt-BR", now=NOW)
             tx = self.system.for_owner(owner.id)

@@ -13,8 +13,9 @@ import pytest
 from tests.schema import new_database
 from tests.store.identity import CHEAP, PASSWORD, House, open_house
 from wtai.clock import SystemClock
-from wtai.db.sqlite import SqliteConnection, _Statements, connect, driver
+from wtai.db.sqlite import SqliteConnection, connect, driver
 from wtai.db.tx import PLATFORM, OwnerTx, Row, SystemTx
+from wtai.db.units import Statements
 from wtai.errors import NotFound, StaleVersion
 from wtai.identity import registration, store, users_store
 from wtai.identity.access import Role
@@ -48,7 +49,7 @@ class DiesAt:
     """A connection that ends the process at its n-th statement."""
 
     def __init__(self, connection: SqliteConnection, statements: int) -> None:
-        self._of = _Statements(connection)
+        self._of = Statements(connection)
         self._left = statements
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Row]:
@@ -58,6 +59,10 @@ class DiesAt:
     def change(self, sql: str, parameters: Mapping[str, object]) -> int:
         self._count()
         return self._of.change(sql, parameters)
+
+    def insert(self, sql: str, parameters: Mapping[str, object]) -> int | None:
+        self._count()
+        return self._of.insert(sql, parameters)
 
     def _count(self) -> None:
         self._left -= 1

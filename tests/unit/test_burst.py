@@ -11,8 +11,9 @@ from wtai.clock import SECOND
 from wtai.conversation import inbox, store
 from wtai.conversation.burst import LONGEST_QUIET_MS, quiet_after, quiet_from
 from wtai.conversation.model import Inbound, InboundMedia, Kind
-from wtai.db.sqlite import SqliteConnection, _Statements, connect
+from wtai.db.sqlite import SqliteConnection, connect
 from wtai.db.tx import OwnerTx, SystemTx
+from wtai.db.units import Statements
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import create_owner
 
@@ -79,7 +80,7 @@ class Desk:
     def __init__(self, connection: SqliteConnection) -> None:
         self.connection = connection
         self._heard = 0
-        self._tx = SystemTx(_Statements(connection), set())
+        self._tx = SystemTx(Statements(connection), set())
         self.owner = create_owner(self._tx, "Padaria", "pt-BR", now=0).id
 
     def hear(self, after_ms: int, body: str, kind: Kind = Kind.TEXT, *, quiet_ms: int = QUIET_MS) -> int:

@@ -15,7 +15,7 @@ def editing(staff: Staff) -> Iterator[SqliteConnection]:
         yield connection
 
 
-def fill(staff: Staff, count: int, *, owner: int | None = None, **columns: Any) -> list[str]:
+def fill(staff: Staff, count: int, *, owner: int | None = None, body: str = "oi", **columns: Any) -> list[str]:
     """Conversations of as many people, the last one the latest changed, with a message each; their ids, newest first."""
     now, owner_id = SystemClock().now(), owner or staff.lines[0].owner_id
     made = []
@@ -45,8 +45,8 @@ def fill(staff: Staff, count: int, *, owner: int | None = None, **columns: Any) 
             ).fetchone()[0]
             connection.execute(
                 "INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, status, body, provider_sid,"
-                " created_at, updated_at) VALUES (?, ?, ?, 'inbound', 'user', 'received', 'oi', ?, ?, ?)",
-                (owner_id, f"msg_{key}", conversation, f"SM{key}", at, at),
+                " created_at, updated_at) VALUES (?, ?, ?, 'inbound', 'user', 'received', ?, ?, ?, ?)",
+                (owner_id, f"msg_{key}", conversation, body, f"SM{key}", at, at),
             )
             made.append(f"cnv_{key}")
     return made[::-1]

@@ -9,7 +9,7 @@ from tests.program import person
 from tests.web.console_client import Staff, Visitor
 from tests.web.inbox_data import editing, fill
 from wtai.clock import MINUTE, SystemClock
-from wtai.conversation import handoff, store
+from wtai.conversation import desk_store, handoff, store
 from wtai.db.tx import OwnerTx
 
 ANA = person(1)
@@ -62,29 +62,62 @@ async def test_who_waits_longest_comes_first_and_then_those_for_whom_nobody_wait
     assert set(everything[2:]) == {*answered, *ended}
 
 
-@pytest.mark.parametrize("query", ["tab=all", "tab=all&sort=waiting", "tab=ai", "tab=needs", "tab=all&assignee=nobody"])
-async def test_the_pages_of_a_list_leave_nothing_out_and_repeat_nothing(staff: Staff, query: str) -> None:
-    now = SystemClock().now()
-    for number, state in enumerate(("WAITING_USER", "HANDOFF", "PROGRESS", "USER_CLOSED")):
-        ended = now if state == "USER_CLOSED" else None
-        fill(staff, 60, state=state, closed_at=ended, waiting_since=None if ended or number % 2 else now - MINUTE)
-    with editing(staff) as connection:  # whatever has the same time must not be lost between two pages
-        connection.execute("UPDATE conversations SET updated_at = updated_at / 600000 * 600000")
+async def pages(visitor: Visitor, query: str, pattern: str) -> list[str]:
+    """What stands on all the pages of a list, as a browser that scrolls gets them."""
     seen: list[str] = []
     following = f"/console/list?{query}"
     while following:
-        reply = await staff.admin.get(following, HX_Request="true")
-        seen += shown(reply.text)
+        reply = await visitor.get(following, HX_Request="true")
+        seen += re.findall(pattern, reply.text)
         found = re.search(r'id="more"[^>]*hx-get="([^"]+)"', reply.text)
         following = found[1].replace("&amp;", "&") if found else ""
-    wanted = {"ai": ("WAITING_USER", "PROGRESS"), "needs": ("HANDOFF",)}.get(query[4:])
-    expected = {
-        row["public_id"]
-        for row in staff.world.rows("SELECT public_id, state FROM conversations")
-        if wanted is None or row["state"] in wanted
-    }
-    assert len(seen) == len(set(seen))
-    assert set(seen) == expected
+    return seen
+
+
+async def test_the_pages_of_a_list_leave_nothing_out_and_repeat_nothing(staff: Staff) -> None:
+    now = SystemClock().now()
+    made: dict[str, set[str]] = {}
+    for number, state in enumerate(("WAITING_USER", "HANDOFF", "PROGRESS", "USER_CLOSED")):
+        ended = now if state == "USER_CLOSED" else None
+        waiting = None if ended or number % 2 else now - MINUTE
+        made[state] = set(fill(staff, 60, state=state, closed_at=ended, waiting_since=waiting, feature=f"f{number}"))
+    with editing(staff) as connection:  # whatever has the same time must not be lost between two pages
+        connection.execute("UPDATE conversations SET updated_at = updated_at / 600000 * 600000")
+        connection.execute("INSERT INTO labels VALUES (1, 1, 'lab_1', 'x', 'x', 'red', 0)")
+        connection.execute("INSERT INTO conversation_labels SELECT 1, 1, id, 0 FROM conversations WHERE id % 3 = 0")
+    everything = set().union(*made.values())
+    ai = made["WAITING_USER"] | made["PROGRESS"]
+    labelled = {row["public_id"] for row in staff.world.rows("SELECT public_id FROM conversations WHERE id % 3 = 0")}
+    for query, expected in {
+        "tab=all": everything,
+        "tab=all&sort=waiting": everything,
+        "tab=ai": ai,
+        "tab=needs": made["HANDOFF"],
+        "tab=all&assignee=nobody": everything,
+        "tab=ai&feature=f2": made["PROGRESS"],
+        "tab=all&label=lab_1": labelled,
+        "tab=ai&label=lab_1&sort=waiting": labelled & ai,
+    }.items():
+        seen = await pages(staff.admin, query, r'<li id="row-(\w+)"')
+        assert len(seen) == len(set(seen)), query
+        assert set(seen) == expected, query
+
+
+async def test_a_page_ends_where_it_has_looked_for_long_and_the_next_goes_on(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_store, "_LOOK", 10)
+    monkeypatch.setattr(desk_store, "_RARE", 1)
+    rare = set(fill(staff, 3, feature="rare"))
+    fill(staff, 60)
+    rare |= set(fill(staff, 2, feature="rare"))
+    fill(staff, 30)
+    with editing(staff) as connection:  # each was changed later than the one before it
+        connection.execute("UPDATE conversations SET updated_at = id * 1000")
+    reply = await staff.admin.get("/console/list?tab=ai&feature=rare", HX_Request="true")
+    assert shown(reply.text) == []
+    assert 'id="more"' in reply.text
+    assert set(await pages(staff.admin, "tab=ai&feature=rare", r'<li id="row-(\w+)"')) == rare
 
 
 async def test_filters_narrow_a_list(staff: Staff) -> None:
@@ -128,6 +161,10 @@ async def test_what_was_opened_is_read_until_the_person_writes_again(staff: Staf
     assert await unread(staff.admin) == (True, '{"unread": 1}')
     assert (await staff.admin.get(f"/console/c/{public}")).status == 200
     assert await unread(staff.admin) == (False, '{"unread": 0}')
+    [alone] = fill(staff, 1)
+    quiet = await staff.admin.get("/console/list?tab=ai", HX_Request="true")
+    assert shown(quiet.text) == [alone]
+    assert "unread" not in re.findall(r"<li .*?>", quiet.text)[0], "what the AI does alone calls nobody"
 
 
 async def test_a_person_waits_from_the_first_unanswered_message_until_somebody_answers(staff: Staff) -> None:
@@ -206,6 +243,20 @@ async def test_labels_are_the_owners_and_the_administrators(staff: Staff) -> Non
     assert "Delas" not in (await staff.admin.get("/console/labels")).text
     assert (await staff.admin.post("/console/labels", {"name": "x", "colour": "url(evil)"})).status == 422
     assert (await staff.admin.post("/console/labels", {"name": " ", "colour": "red"})).status == 422
+
+
+async def test_a_search_finds_what_fits_the_filters_on_as_many_pages_as_it_takes(staff: Staff) -> None:
+    ours = fill(staff, 70, body="cadê o panetone?")
+    [text] = fill(staff, 1, channel="sms", body="Panetones!")
+    fill(staff, 2, owner=staff.lines[1].owner_id, body="panetone")
+    found = await pages(staff.admin, "q=panetone", r'<li id="hit-\w+" data-id="(\w+)"')
+    assert found == [text, *ours]
+    assert await pages(staff.admin, "q=panetone&channel=sms", r'<li id="hit-\w+" data-id="(\w+)"') == [text]
+    people = await staff.admin.get("/console?q=pessoa+33")
+    assert shown(people.text) == [ours[-34]]
+    nothing = await staff.admin.get("/console?q=panetone+abacaxi")
+    assert "Nothing found" in nothing.text
+    assert len(await pages(staff.other, "q=panetone", r'<li id="hit-(\w+)"')) == 2
 
 
 async def test_who_has_no_number_is_led_to_connecting_one(staff: Staff) -> None:

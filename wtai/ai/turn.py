@@ -104,7 +104,7 @@ class Turns:
         now = self._clock.now()
         owed = await self._database.read(job.owner_id, read_owed, *what, now=now)
         if patient and owed is not None and owed.starts_at > now:
-            await self._database.write(job.owner_id, owe_turn_still, owed.conversation, run_at=owed.starts_at, now=now)
+            await self._database.write(job.owner_id, owe_turn_still, owed.conversation.id, run_at=owed.starts_at, now=now)
             return None
         if owed is not None and owed.conversation.state is State.PENDING:
             owed = await self._database.write(job.owner_id, _begin, *what, now=now)

@@ -79,9 +79,11 @@ SELECT c.id, c.public_id, c.state, c.channel, c.address, c.user_address, c.featu
     a.public_id AS assignee, coalesce(a.name, a.email) AS assignee_name, m.author, m.kind, m.status,
     substr(m.body, 1, 200) AS body, m.created_at AS said_at, (
         SELECT substr(max(t.transcript), 1, 200) FROM media t WHERE t.owner_id = :owner AND t.message_id = m.id
-    ) AS transcript, (
+    ) AS transcript, CASE WHEN c.state = 'HANDOFF' OR c.assignee_id = :me OR EXISTS (
+        SELECT 1 FROM read_marks r WHERE r.owner_id = :owner AND r.user_id = :me AND r.conversation_id = c.id
+    ) THEN (
         SELECT count(*) FROM (SELECT 1 FROM messages x WHERE {_UNREAD} LIMIT 10) AS some
-    ) AS unread
+    ) ELSE 0 END AS unread
 FROM conversations c JOIN users u ON u.owner_id = c.owner_id AND u.id = c.user_id
     LEFT JOIN users a ON a.owner_id = c.owner_id AND a.id = c.assignee_id
     LEFT JOIN messages m ON m.owner_id = c.owner_id AND m.id = (
@@ -169,7 +171,9 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class DeskRow:
-    """A line of the list; times in ms. What was said last is None where nothing was. ``unread`` counts up to ten."""
+    """A line of the list; times in ms. What was said last is None where nothing was. ``unread`` counts up to ten: of what is for
+    a person or for oneself, and of what one has opened before. What the AI does alone calls nobody.
+    """
 
     id: int
     public_id: str

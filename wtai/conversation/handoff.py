@@ -89,7 +89,7 @@ def resume(tx: OwnerTx, conversation: Conversation, chosen: Preferences, *, staf
     idle_at = None if owed else now + chosen.idle_minutes * MINUTE
     moved = lifecycle.move(tx, conversation, to, actor="staff", reason="handed back", staff=staff, idle_at=idle_at, now=now)
     if owed:
-        owe_turn(tx, moved, quiet_ms=0, now=now)
+        owe_turn(tx, moved.id, quiet_ms=0, now=now)
     return moved
 
 

@@ -8,7 +8,7 @@ from wtai.clock import MINUTE
 from wtai.conversation import events, lifecycle, optout, store
 from wtai.conversation.burst import quiet_after
 from wtai.conversation.kept_opt_outs_store import Digests, recall_opt_outs
-from wtai.conversation.model import Conversation, Inbound, Person, State
+from wtai.conversation.model import Inbound, Person, Standing, State
 from wtai.db.tx import OwnerTx
 from wtai.failpoints import failpoint
 from wtai.identity.preferences import Preferences
@@ -42,67 +42,63 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, digests: Dige
     ``chosen`` is what holds for this owner. Someone who opted out is owed nothing until they opt in again; with ``digests`` that
     outlives an erasure.
     """
-    known = store.known_as(tx, inbound.channel, inbound.identities)
-    user_id = _user_as_known(inbound, known)
-    conversation = None if user_id is None else store.open_conversation(tx, user_id, inbound.our_address)
-    if conversation is None:  # more than the message is new, which a repeat must not create
+    standing = store.standing(tx, inbound)
+    if standing is None:  # more than the message is new, which a repeat must not create
         if store.has_message(tx, inbound.provider_sid):
             return Received(new=False)
-        user_id = _user(tx, inbound, known, now)
-        if digests is not None:
-            unknown = [address for address in (*inbound.identities, *inbound.lookup) if address not in known]
-            recall_opt_outs(tx, user_id, unknown, digests, now=now)
-        conversation = store.open_conversation(tx, user_id, inbound.our_address) or _open(tx, user_id, inbound, chosen, now)
-    message_id = store.insert_inbound(tx, conversation.id, inbound, _details(inbound), now=now)
+        user_id = _person(tx, inbound, digests, now)
+        standing = store.standing(tx, inbound) or _open(tx, user_id, inbound, chosen, now)
+    message_id = store.insert_inbound(tx, standing.conversation_id, inbound, _details(inbound), now=now)
     if message_id is None:
         return Received(new=False)
     if inbound.media:
         store.insert_media(tx, message_id, inbound)
-        _owe_media(tx, conversation.id, message_id, inbound, now)
-    if optout.heeded(tx, inbound, conversation, now=now):
-        _owe_nothing(tx, conversation, message_id, chosen, now)
-        store.note_inbound(tx, conversation.id, message_id, inbound.reply_to, quiet_until=now, now=now)
+        _owe_media(tx, standing.conversation_id, message_id, inbound, now)
+    if optout.heeded(tx, inbound, standing, now=now):
+        _owe_nothing(tx, standing.conversation_id, message_id, chosen, now)
+        store.note_inbound(tx, standing.conversation_id, message_id, inbound.reply_to, quiet_until=now, now=now)
     else:
         quiet_ms = quiet_after(inbound, chosen.burst_quiet_ms)
-        if conversation.state is State.WAITING_USER:
-            lifecycle.move(tx, conversation, State.PROGRESS, actor="user", reason="message", now=now)
-        store.note_inbound(tx, conversation.id, message_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
-        if conversation.state is not State.HANDOFF:
-            owe_turn(tx, conversation, quiet_ms=quiet_ms, now=now)
+        if standing.state is State.WAITING_USER:
+            waiting = store.existing_conversation(tx, standing.conversation_id)
+            lifecycle.move(tx, waiting, State.PROGRESS, actor="user", reason="message", now=now)
+        store.note_inbound(tx, standing.conversation_id, message_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
+        if standing.state is not State.HANDOFF:
+            owe_turn(tx, standing.conversation_id, quiet_ms=quiet_ms, now=now)
     events.message_received(tx, message_id, now=now)
     failpoint("ack.before_commit")
-    return Received(True, message_id, conversation.id)
+    return Received(True, message_id, standing.conversation_id)
 
 
-def _owe_nothing(tx: OwnerTx, conversation: Conversation, message_id: int, chosen: Preferences, now: int) -> None:
+def _owe_nothing(tx: OwnerTx, conversation_id: int, message_id: int, chosen: Preferences, now: int) -> None:
     """This message needs no answer. Nor does anything before it, if the person wants none; else that stays owed."""
-    current = store.conversation(tx, conversation.id) or conversation
+    current = store.existing_conversation(tx, conversation_id)
     if current.opted_out or len(store.unanswered(tx, current)) == 1:
-        store.mark_answered(tx, conversation.id, message_id)
+        store.mark_answered(tx, current.id, message_id)
     elif current.state is not State.HANDOFF:
-        owe_turn(tx, current, quiet_ms=0, now=now)
+        owe_turn(tx, current.id, quiet_ms=0, now=now)
     if current.opted_out and current.state is State.PROGRESS:
         idle_at = now + chosen.idle_minutes * MINUTE
         lifecycle.move(tx, current, State.WAITING_USER, actor="user", reason="opted out", idle_at=idle_at, now=now)
 
 
-def owe_turn(tx: OwnerTx, conversation: Conversation, *, quiet_ms: int, now: int) -> None:
+def owe_turn(tx: OwnerTx, conversation_id: int, *, quiet_ms: int, now: int) -> None:
     """Answer the conversation after ``quiet_ms``. A turn that is owed already keeps its time, and waits by itself until the
     conversation is quiet; but without quiet it starts now.
     """
-    if not quiet_ms and reschedule(tx, TURN, _turn_of(conversation), run_at=now):
+    if not quiet_ms and reschedule(tx, TURN, _turn_of(conversation_id), run_at=now):
         return
-    owe_turn_still(tx, conversation, run_at=now + quiet_ms, now=now)
+    owe_turn_still(tx, conversation_id, run_at=now + quiet_ms, now=now)
 
 
-def owe_turn_still(tx: OwnerTx, conversation: Conversation, *, run_at: int, now: int) -> None:
+def owe_turn_still(tx: OwnerTx, conversation_id: int, *, run_at: int, now: int) -> None:
     """Answer the conversation at ``run_at``, unless a turn is owed already: that one keeps its time."""
-    name = _turn_of(conversation)
-    enqueue(tx, TURN, {"conversation_id": conversation.id}, key=name, unique_key=name, run_at=run_at, now=now)
+    name = _turn_of(conversation_id)
+    enqueue(tx, TURN, {"conversation_id": conversation_id}, key=name, unique_key=name, run_at=run_at, now=now)
 
 
-def _turn_of(conversation: Conversation) -> str:
-    return f"conversation:{conversation.id}"
+def _turn_of(conversation_id: int) -> str:
+    return f"conversation:{conversation_id}"
 
 
 def _owe_media(tx: OwnerTx, conversation_id: int, message_id: int, inbound: Inbound, now: int) -> None:
@@ -112,36 +108,35 @@ def _owe_media(tx: OwnerTx, conversation_id: int, message_id: int, inbound: Inbo
         enqueue(tx, FETCH, {"message_id": message_id}, now=now)
 
 
-def _user_as_known(inbound: Inbound, known: Mapping[str, Person]) -> int | None:
-    """The person who wrote, if nothing about them is new: neither an identity nor the name."""
-    person = next(iter(known.values()), None)
-    if person is None or len(known) < len(inbound.identities) or (inbound.profile_name or person.name) != person.name:
-        return None
-    return person.user_id
-
-
-def _user(tx: OwnerTx, inbound: Inbound, known: Mapping[str, Person], now: int) -> int:
-    """The person who wrote: known under one of their identities, or under another spelling of one, or new."""
-    person = next(iter(known.values()), None)
-    if person is None and inbound.lookup:
-        person = next(iter(store.known_as(tx, inbound.channel, inbound.lookup).values()), None)
-    if person is None:
-        user_id = store.insert_user(tx, inbound.profile_name, now=now)
-    else:
-        user_id = person.user_id
-        if inbound.profile_name and inbound.profile_name != person.name:
-            store.rename_user(tx, user_id, inbound.profile_name)
+def _person(tx: OwnerTx, inbound: Inbound, digests: Digests | None, now: int) -> int:
+    """The person who wrote, with everything that is new about them written down."""
+    known = store.known_as(tx, inbound.channel, inbound.identities)
+    user_id = _user(tx, inbound, known, now)
     for address in inbound.identities:
         if address not in known:
             store.insert_address(tx, user_id, inbound.channel, address)
+    if digests is not None:
+        unknown = [address for address in (*inbound.identities, *inbound.lookup) if address not in known]
+        recall_opt_outs(tx, user_id, unknown, digests, now=now)
     return user_id
 
 
-def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Conversation:
+def _user(tx: OwnerTx, inbound: Inbound, known: Mapping[str, Person], now: int) -> int:
+    """Whose message it is: someone known under one of their identities, or under another spelling of one, or new."""
+    known = known or store.known_as(tx, inbound.channel, inbound.lookup)
+    person = next(iter(known.values()), None)
+    if person is None:
+        return store.insert_user(tx, inbound.profile_name, now=now)
+    if inbound.profile_name and inbound.profile_name != person.name:
+        store.rename_user(tx, person.user_id, inbound.profile_name)
+    return person.user_id
+
+
+def _open(tx: OwnerTx, user_id: int, inbound: Inbound, chosen: Preferences, now: int) -> Standing:
     conversation = store.insert_conversation(tx, user_id, inbound, expires_at=now + chosen.expire_minutes * MINUTE, now=now)
     store.insert_event(tx, conversation.id, None, State.PENDING, actor="user", reason=_FIRST_MESSAGE, now=now)
     events.conversation_opened(tx, conversation, actor="user", reason=_FIRST_MESSAGE, now=now)
-    return conversation
+    return Standing(user_id, conversation.id, conversation.state, conversation.opted_out)
 
 
 def _details(inbound: Inbound) -> str | None:

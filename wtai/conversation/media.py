@@ -46,7 +46,7 @@ def go_on(tx: OwnerTx, conversation_id: int, chosen: Preferences, *, now: int) -
         for message in untold:
             media_store.set_told(tx, message.id, now=now)
     if len(unheard) < len(ready):
-        owe_turn_still(tx, conversation, run_at=now, now=now)
+        owe_turn_still(tx, conversation.id, run_at=now, now=now)
         return
     store.mark_answered(tx, conversation.id, ready[-1].id)
     if len(ready) == len(messages):

@@ -86,8 +86,9 @@ class Inbound:
     """One message from a person, normalised by its channel.
 
     ``identities`` are the addresses this person is known by, the most stable first; two messages that share one of them are
-    from the same person. ``lookup`` adds spellings under which the same address may have been stored before. ``reply_to`` is
-    where an answer goes. ``details`` holds what has no column: location, button, contact, referral (JSON-ready values).
+    from the same person. ``lookup`` tells spellings under which the same address may have been stored before, where that
+    matters. ``reply_to`` is where an answer goes. ``details`` holds what has no column: location, button, contact, referral
+    (JSON-ready values).
     """
 
     channel: str
@@ -112,6 +113,16 @@ class Person:
 
     user_id: int
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a message that comes in must know of the open conversation it goes to, and of its person."""
+
+    user_id: int
+    conversation_id: int
+    state: State
+    opted_out: bool
 
 
 @dataclass(frozen=True, slots=True)

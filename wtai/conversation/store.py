@@ -11,6 +11,7 @@ from wtai.conversation.model import (
     Message,
     Person,
     Question,
+    Standing,
     State,
     Status,
 )
@@ -29,23 +30,44 @@ FROM conversations
 _MOST_ADDRESSES = 6
 _KNOWN_AS = """
 SELECT a.address, a.user_id, u.name FROM user_addresses a JOIN users u ON u.owner_id = a.owner_id AND u.id = a.user_id
-WHERE a.owner_id = :owner AND a.channel = :channel AND a.address IN (:a, :b)
+WHERE a.owner_id = :owner AND a.channel = :channel AND a.address IN (:a, :b, :c, :d, :e, :f)
 """
-_KNOWN_AS_ANY_OF_SIX = _KNOWN_AS.replace("(:a, :b)", "(:a, :b, :c, :d, :e, :f)")
+_STANDING = """
+SELECT a.user_id, c.id, c.state, EXISTS (
+    SELECT 1 FROM opt_outs o WHERE o.owner_id = :owner AND o.user_id = a.user_id AND o.our_address = :ours
+) AS opted_out
+FROM user_addresses a JOIN users u ON u.owner_id = a.owner_id AND u.id = a.user_id
+    JOIN conversations c ON c.owner_id = a.owner_id AND c.user_id = a.user_id AND c.address = :ours AND c.closed_at IS NULL
+WHERE a.owner_id = :owner AND a.channel = :channel AND a.address = :address_0 AND coalesce(:name, u.name) IS u.name
+"""
+_KNOWN_TOO = """
+AND EXISTS (SELECT 1 FROM user_addresses k WHERE k.owner_id = :owner AND k.channel = :channel AND k.address = :address_{0})
+"""
+# By the number of addresses: for IN, SQLite would build a table each time.
+_AND_THE_OTHERS = ["".join(map(_KNOWN_TOO.format, range(1, count))) for count in range(_MOST_ADDRESSES + 1)]
 
 _MESSAGE = """
 SELECT id, public_id, direction, author, kind, status, body, provider_sid, details, ai_result_id, created_at FROM messages
 """
 
 
+def standing(tx: OwnerTx, inbound: Inbound) -> Standing | None:
+    """Where a message goes if nothing of its person is new, neither an address nor the name, and their conversation is open."""
+    addresses = inbound.identities[:_MOST_ADDRESSES]
+    row = tx.one(
+        f"{_STANDING} {_AND_THE_OTHERS[len(addresses)]}",
+        channel=inbound.channel,
+        ours=inbound.our_address,
+        name=inbound.profile_name,
+        **{f"address_{n}": address for n, address in enumerate(addresses)},
+    )
+    return Standing(row["user_id"], row["id"], State(row["state"]), bool(row["opted_out"])) if row else None
+
+
 def known_as(tx: OwnerTx, channel: str, addresses: Sequence[str]) -> dict[str, Person]:
     """Who is known under which of these addresses, in the order given; at most six count."""
-    if len(addresses) <= 2:  # the usual case: an id of the channel's and a phone number
-        rows = tx.all(_KNOWN_AS, channel=channel, a=addresses[0], b=addresses[-1])
-    else:
-        first, *others = addresses[:_MOST_ADDRESSES]
-        padded = dict(zip("bcdef", others + [first] * _MOST_ADDRESSES, strict=False))
-        rows = tx.all(_KNOWN_AS_ANY_OF_SIX, channel=channel, a=first, **padded)
+    padded = dict(zip("abcdef", [*addresses, *[""] * _MOST_ADDRESSES], strict=False))
+    rows = tx.all(_KNOWN_AS, channel=channel, **padded)
     people = {row["address"]: Person(row["user_id"], row["name"]) for row in rows}
     return {address: people[address] for address in addresses if address in people}
 
@@ -92,11 +114,18 @@ def conversation(tx: OwnerTx, conversation_id: int) -> Conversation | None:
     return _conversation(row) if row else None
 
 
+def existing_conversation(tx: OwnerTx, conversation_id: int) -> Conversation:
+    """As :func:`conversation`. NotFound if there is none."""
+    found = conversation(tx, conversation_id)
+    if found is None:
+        raise NotFound(f"conversation {conversation_id} is gone")
+    return found
+
+
 def open_conversation(tx: OwnerTx, user_id: int, address: str) -> Conversation | None:
     """The open conversation of this person with this address of ours; a constraint allows one."""
     row = tx.one(
-        f"""{_CONVERSATION} WHERE owner_id = :owner AND user_id = :user_id AND address = :address
-        AND state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF')""",
+        f"{_CONVERSATION} WHERE owner_id = :owner AND user_id = :user_id AND address = :address AND closed_at IS NULL",
         user_id=user_id,
         address=address,
     )
@@ -257,7 +286,7 @@ def due(tx: SystemTx, *, now: int, limit: int) -> list[tuple[int, int]]:
         UNION
         SELECT owner_id, id FROM (
             SELECT owner_id, id FROM conversations
-            WHERE state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF') AND expires_at <= :now
+            WHERE closed_at IS NULL AND expires_at <= :now
             ORDER BY expires_at LIMIT :limit
         ) AS expired
         LIMIT :limit
@@ -360,18 +389,17 @@ def has_message(tx: OwnerTx, provider_sid: str) -> bool:
 
 def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details: str | None, *, now: int) -> int | None:
     """Keep a message that came in; None if it is kept already."""
-    rows = tx.all(
+    return tx.insert(
         """
         INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, kind, status, body, provider_sid,
             quoted_sid, details, raw, created_at, updated_at)
         VALUES (:owner, :public_id, :conversation_id, 'inbound', 'user', :kind, 'received', :body, :sid, :quoted, :details, :raw,
             :now, :now)
         ON CONFLICT (owner_id, provider_sid) WHERE provider_sid IS NOT NULL DO NOTHING
-        RETURNING id
         """,
         public_id=dated_public_id("msg", now),
         conversation_id=conversation_id,
-        kind=inbound.kind,
+        kind=inbound.kind.value,
         body=inbound.body,
         sid=inbound.provider_sid,
         quoted=inbound.quoted_sid,
@@ -379,7 +407,6 @@ def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details:
         raw=inbound.raw,
         now=now,
     )
-    return int(rows[0]["id"]) if rows else None
 
 
 def insert_media(tx: OwnerTx, message_id: int, inbound: Inbound) -> None:

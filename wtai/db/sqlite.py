@@ -1,4 +1,4 @@
-"""SQLite behind the transaction seam. The only module that imports aiosqlite or an SQLite module.
+"""SQLite behind the transaction seam. The only module that imports aiosqlite.
 
 One writer connection commits everything, several ``query_only`` readers serve snapshots, one more checkpoints. Units of work that
 arrive while a commit runs are committed together by the next one (group commit): with ``synchronous=FULL`` each commit costs
@@ -7,24 +7,31 @@ an fsync, however many units share it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import aiosqlite
-import sqlite_vec
+import structlog
 
-from wtai.clock import pause
-from wtai.db.tx import OwnerTx, Row, SystemTx
+from wtai.db.connection import (
+    DISK_FAULTS,
+    DRIVER,
+    STORAGE_FAULTS,
+    VERSION,
+    SqliteConnection,
+    connect,
+    driver,
+    has_wal_reset_bug,
+    primary_code,
+    require_usable_driver,
+)
+from wtai.db.tx import OwnerTx, SystemTx
+from wtai.db.units import Outcome, Synchronous, read_once, run_pragma, write_batch
 from wtai.errors import EnvironmentProblem, StorageUnavailable
-
-try:
-    from pysqlite3 import dbapi2 as driver
-except ImportError:  # no wheel for this platform
-    import sqlite3 as driver
 
 __all__ = [
     "DRIVER",
@@ -37,125 +44,17 @@ __all__ = [
     "require_usable_driver",
 ]
 
-SqliteConnection: TypeAlias = Any  # of pysqlite3, which has no types, or of the standard library
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DRIVER: Final = driver.__name__.partition(".")[0]
-VERSION: Final[tuple[int, ...]] = tuple(int(part) for part in driver.sqlite_version.split("."))
-
-_BUSY_TIMEOUT_MS = 2_000  # a webhook may wait for two of them, and its sender waits 4.5 s
-_SWITCH_WAIT_MS = 50
 _EMPTYING_SECONDS = 15.0
 _EMPTYING_PAUSE_SECONDS = 0.1
 _MAX_BATCH = 128
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
-_CHECKPOINT_SECONDS = 1.0
-_STORAGE_FAULTS: Final = frozenset(
-    {
-        driver.SQLITE_BUSY,
-        driver.SQLITE_LOCKED,
-        driver.SQLITE_NOMEM,
-        driver.SQLITE_READONLY,
-        driver.SQLITE_INTERRUPT,
-        driver.SQLITE_IOERR,
-        driver.SQLITE_CORRUPT,
-        driver.SQLITE_FULL,
-        driver.SQLITE_CANTOPEN,
-        driver.SQLITE_PROTOCOL,
-        driver.SQLITE_NOTADB,
-    }
-)
-"""Primary result codes (sqlite.org/rescode.html) for which no statement is to blame. The driver raises OperationalError for some
-of them and for wrong statements alike."""
-_MEND = "pip install pysqlite3, or use a Python whose sqlite3 is 3.51.3 or newer and loads extensions"
-
-
-def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite may lose a committed transaction when a checkpoint races a writer (sqlite.org/wal.html#walresetbug).
-
-    From 3.7.0; fixed in 3.51.3, 3.50.7 and 3.44.6. 3.52.0 was withdrawn.
-    """
-    if version[:2] == (3, 50):
-        return version < (3, 50, 7)
-    if version[:2] == (3, 44):
-        return version < (3, 44, 6)
-    return (3, 7, 0) <= version < (3, 51, 3) or version[:3] == (3, 52, 0)
-
-
-def require_usable_driver() -> None:
-    """EnvironmentProblem, naming the mend, unless this Python's SQLite can be trusted and can load extensions."""
-    if has_wal_reset_bug(VERSION):
-        raise EnvironmentProblem(
-            f"SQLite {driver.sqlite_version} ({DRIVER}) can lose committed data (WAL-reset bug, fixed in 3.51.3); mend: {_MEND}"
-        )
-    if not hasattr(driver.Connection, "enable_load_extension"):
-        raise EnvironmentProblem(f"this Python's {DRIVER} cannot load SQLite extensions; mend: {_MEND}")
-
-
-def connect(path: Path, *, read_only: bool = False) -> SqliteConnection:
-    """A connection with wtai's settings. ``read_only`` refuses every write on it.
-
-    EnvironmentProblem if the file cannot be opened or is no database.
-    """
-    try:
-        connection = driver.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        if not read_only and connection.execute("PRAGMA page_count").fetchone()[0] == 0:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        _use_wal(connection)
-        _load_vectors(connection)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-        else:
-            # What is deleted is overwritten where it stood. Copies that SQLite left while it moved rows go with rewrite().
-            connection.execute("PRAGMA secure_delete = ON")
-    except driver.DatabaseError as exc:
-        raise EnvironmentProblem(
-            f"cannot open the database {path}: {exc}; check that it is wtai's file and its folder writable"
-        ) from exc
-    connection.row_factory = driver.Row
-    return connection
-
-
-def _load_vectors(connection: SqliteConnection) -> None:
-    """Add the distance functions of vectors. DatabaseError if the extension does not fit this machine."""
-    connection.enable_load_extension(True)
-    sqlite_vec.load(connection)
-    connection.enable_load_extension(False)
-
-
-def _use_wal(connection: SqliteConnection) -> None:
-    """Switch the file to WAL mode, once. Of connections that switch at once SQLite refuses all but one without waiting."""
-    for _ in range(_BUSY_TIMEOUT_MS // _SWITCH_WAIT_MS):
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-            return
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except driver.OperationalError as exc:
-            if _primary_code(exc) != driver.SQLITE_BUSY:
-                raise
-            pause(_SWITCH_WAIT_MS / 1000)
-    raise driver.OperationalError("another program keeps it from write-ahead logging")
-
-
-class _Statements:
-    """The driver's connection as transactions see it."""
-
-    def __init__(self, connection: SqliteConnection) -> None:
-        self._cursor = connection.cursor()
-
-    def query(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Row]:
-        return cast("Sequence[Row]", self._cursor.execute(sql, parameters).fetchall())
-
-    def change(self, sql: str, parameters: Mapping[str, object]) -> int:
-        return cast("int", self._cursor.execute(sql, parameters).rowcount)
+_UPKEEP_SECONDS = 1.0
 
 
 class _Thread(aiosqlite.Connection):
@@ -169,6 +68,14 @@ class _Thread(aiosqlite.Connection):
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((done, partial(function, self._conn, *args, **kwargs)))
         return done
+
+    async def reopen(self) -> None:
+        """Go on with a fresh connection. EnvironmentProblem if there is none to be had; the old one then stays."""
+        old = self._conn
+        done: asyncio.Future[SqliteConnection] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((done, self._connector))
+        self._connection = await done
+        await self.call(lambda _: old.close())
 
     @classmethod
     async def start(cls, path: Path, *, read_only: bool) -> Self:
@@ -187,20 +94,6 @@ class _Unit:
     ended: bool = False
 
 
-@dataclass(slots=True)
-class _Outcome:
-    result: Any = None
-    error: BaseException | None = None
-    signals: Set[str] = frozenset()
-
-
-@dataclass(slots=True)
-class _Synchronous:
-    """How the writer's connection syncs at a commit; None before it was told."""
-
-    durable: bool | None = None
-
-
 class SqliteDatabase:
     """The database of one process. Open it with :meth:`open`, close it with :meth:`close`."""
 
@@ -212,26 +105,27 @@ class SqliteDatabase:
         for reader in readers:
             self._idle_readers.put_nowait(reader)
         self._checkpointer = checkpointer
-        self._synchronous = _Synchronous()
+        self._synchronous = Synchronous()
         self._pending: deque[_Unit] = deque()
         self._idle = asyncio.Event()  # nothing is pending and no commit runs
         self._idle.set()
         self._signals: dict[str, asyncio.Event] = {}
         self._closed = False
-        self._checkpointing = asyncio.create_task(self._checkpoint_loop(), name="db.checkpoint")
+        self._doubt: str | None = None  # why nothing may be written
+        self._broken = False  # and never again
+        self._upkeep = asyncio.create_task(self._look_after(), name="db.upkeep")
 
     @classmethod
     async def open(cls, path: Path, *, readers: int = 2) -> "SqliteDatabase":
         """Open ``path`` (its schema must be current: see migrate). EnvironmentProblem if this machine or file cannot serve."""
         require_usable_driver()
         opened: list[_Thread] = []
-        try:
+        async with AsyncExitStack() as stack:
             for read_only in [False, False, *[True] * readers]:
-                opened.append(await _Thread.start(path, read_only=read_only))  # noqa: PERF401 - those opened must be closed
-        except BaseException:
-            for thread in opened:
-                await thread.close()
-            raise
+                thread = await _Thread.start(path, read_only=read_only)
+                stack.push_async_callback(thread.close)
+                opened.append(thread)
+            stack.pop_all()
         return cls(path, opened[0], opened[2:], opened[1])
 
     async def close(self) -> None:
@@ -244,9 +138,9 @@ class SqliteDatabase:
                 stack.push_async_callback(thread.close)
             self._closed = True
             await self._idle.wait()
-            self._checkpointing.cancel()
+            self._upkeep.cancel()
             with suppress(asyncio.CancelledError):
-                await self._checkpointing
+                await self._upkeep
 
     async def write(self, owner_id: int, work: Callable[Concatenate[OwnerTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._submit(lambda tx: work(tx.for_owner(owner_id), *args, **kwargs), durable=True)
@@ -283,7 +177,7 @@ class SqliteDatabase:
         there is no room; nothing is lost then.
         """
         try:
-            await self._writer.call(_run_pragma, "VACUUM")
+            await self._writer.call(run_pragma, "VACUUM")
             async with asyncio.timeout(_EMPTYING_SECONDS):
                 # Busy at once while another connection moves the log, and after the busy time-out while somebody reads.
                 while (await self._checkpointer.call(_first, "PRAGMA wal_checkpoint(TRUNCATE)"))[0]:  # noqa: ASYNC110
@@ -306,6 +200,8 @@ class SqliteDatabase:
     async def _submit(self, work: Callable[[SystemTx], T], *, durable: bool) -> T:
         if self._closed:
             raise StorageUnavailable("the database is closing; nothing was written")
+        if self._doubt is not None:
+            raise StorageUnavailable(self._doubt)
         loop = asyncio.get_running_loop()
         unit = _Unit(work, durable, loop.create_future())
         self._pending.append(unit)
@@ -325,60 +221,113 @@ class SqliteDatabase:
         if self._closed:
             self._idle_readers.put_nowait(reader)  # the next one who waits is to be told, too
             raise StorageUnavailable("the database is closing; nothing was read")
-        reading = asyncio.ensure_future(reader.call(_read_once, work))
+        reading = asyncio.ensure_future(reader.call(read_once, work))
         reading.add_done_callback(lambda _: self._idle_readers.put_nowait(reader))
         try:
             return await asyncio.shield(reading)
         except driver.DatabaseError as exc:
-            if _primary_code(exc) in _STORAGE_FAULTS - {driver.SQLITE_READONLY}:
+            self._judge(exc)
+            if primary_code(exc) in STORAGE_FAULTS - {driver.SQLITE_READONLY}:
                 raise StorageUnavailable(f"cannot read the database now: {exc}") from exc
             raise
 
     def _commit_next(self) -> None:
         """Hand what is pending to the writer's thread."""
         batch = [self._pending.popleft() for _ in range(min(len(self._pending), _MAX_BATCH))]
+        if self._doubt is not None:
+            self._go_on()
+            _tell(batch, [Outcome(error=StorageUnavailable(self._doubt))] * len(batch))
+            return
         durable = any(unit.durable for unit in batch)
         works = [unit.work for unit in batch]
-        written = self._writer.hand_over(_write_batch, works, durable, self._synchronous)
+        written = self._writer.hand_over(write_batch, works, durable, self._synchronous)
         written.add_done_callback(partial(self._committed, batch))
 
-    def _committed(self, batch: list[_Unit], written: asyncio.Future[list[_Outcome]]) -> None:
-        if self._pending:
-            self._commit_next()  # first, so that the disk works while those of this batch are told
-        else:
-            self._idle.set()
+    def _committed(self, batch: list[_Unit], written: asyncio.Future[list[Outcome]]) -> None:
         error = written.exception()
+        self._judge(error)
+        self._go_on()  # first, so that the disk works while those of this batch are told
         if isinstance(error, driver.DatabaseError | MemoryError):
             lost = StorageUnavailable(f"cannot write the database now: {error}; nothing was written")
             lost.__cause__ = error
             error = lost
-        outcomes = written.result() if error is None else [_Outcome(error=error)] * len(batch)
-        for unit, outcome in zip(batch, outcomes, strict=True):
-            unit.ended = True
-            if unit.done.done():
-                continue
-            if outcome.error is None:
-                unit.done.set_result(outcome.result)
-            else:
-                unit.done.set_exception(outcome.error)
+        outcomes = written.result() if error is None else [Outcome(error=error)] * len(batch)
+        _tell(batch, outcomes)
         for channel in set().union(*[outcome.signals for outcome in outcomes]):
             self._signals.setdefault(channel, asyncio.Event()).set()
 
-    async def _checkpoint_loop(self) -> None:
+    def _go_on(self) -> None:
+        if self._pending:
+            self._commit_next()
+        else:
+            self._idle.set()
+
+    def _judge(self, error: BaseException | None) -> None:
+        """After an error of the disk nothing is written before the file was opened anew and found whole."""
+        if self._doubt is None and error is not None and primary_code(error) in DISK_FAULTS:
+            self._doubt = f"the database is to be checked after an error ({error}); nothing is written until then"
+            log.error("database.in_doubt", error=str(error))
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(_UPKEEP_SECONDS)
+            try:
+                if self._doubt is None:
+                    await self._checkpoint()
+                elif not self._broken:
+                    await self._check()
+            except (FileNotFoundError, EnvironmentProblem, driver.DatabaseError) as exc:
+                self._judge(exc)  # no log, or busy, or out of order: the next round tries again
+
+    async def _checkpoint(self) -> None:
         """Move the log into the database file, away from the committing thread: automatic checkpoints are the p99 of commits.
 
         The little that was committed meanwhile is left to the committing thread: once nothing is left, the next commit starts
         the log over, and to overwrite a log takes half the time of extending it.
         """
-        log = self._path.with_name(self._path.name + "-wal")
-        while True:
-            await asyncio.sleep(_CHECKPOINT_SECONDS)
-            with suppress(FileNotFoundError, driver.DatabaseError):  # no log, or busy: the next round tries again
-                size = log.stat().st_size
-                if size > _CHECKPOINT_BYTES:
-                    mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
-                    await self._checkpointer.call(_run_pragma, f"PRAGMA wal_checkpoint({mode})")
-                    await self._writer.call(_run_pragma, "PRAGMA wal_checkpoint(PASSIVE)")
+        size = self._path.with_name(self._path.name + "-wal").stat().st_size
+        if size > _CHECKPOINT_BYTES:
+            mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
+            await self._checkpointer.call(run_pragma, f"PRAGMA wal_checkpoint({mode})")
+            await self._writer.call(run_pragma, "PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def _check(self) -> None:
+        """Open the file anew, and go on if it is whole; else nothing is written any more.
+
+        What a sync could not bring to the disk the kernel may hold for written from then on, so that no later sync brings it
+        there. So the log is moved into the file as a whole, before anything is written behind it.
+        """
+        await self._writer.reopen()
+        await self._checkpointer.reopen()
+        for _ in self._readers:
+            reader = await self._idle_readers.get()
+            try:
+                await reader.reopen()
+            finally:
+                self._idle_readers.put_nowait(reader)
+        _, logged, moved = await self._writer.call(_first, "PRAGMA wal_checkpoint(PASSIVE)")
+        if moved < logged:
+            return  # another process reads; the next round tries again
+        (found,) = await self._writer.call(_first, "PRAGMA quick_check(1)")
+        self._synchronous = Synchronous()
+        if found == "ok":
+            self._doubt = None
+            log.warning("database.found_whole")
+        else:
+            self._broken = True
+            self._doubt = f"the database is broken ({found}); stop the program and restore a back-up: `wtai restore`"
+            log.critical("database.broken", problem=found, mend="stop the program and restore a back-up: `wtai restore`")
+
+
+def _tell(batch: Sequence[_Unit], outcomes: Sequence[Outcome]) -> None:
+    for unit, outcome in zip(batch, outcomes, strict=True):
+        unit.ended = True
+        if unit.done.done():
+            continue
+        if outcome.error is None:
+            unit.done.set_result(outcome.result)
+        else:
+            unit.done.set_exception(outcome.error)
 
 
 async def _to_its_end(done: "asyncio.Future[T]") -> T:
@@ -399,79 +348,6 @@ async def _ended(done: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
             cancelled = exc
     done.exception()  # mark as seen: a cancellation is all that its caller gets
     return cancelled
-
-
-def _primary_code(error: BaseException) -> int:
-    """SQLite's primary result code behind a driver's error, 0 where it has none."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _run(work: Callable[[SystemTx], T], tx: SystemTx) -> T:
-    try:
-        return work(tx)
-    except StopIteration as exc:
-        raise RuntimeError("a unit of work let StopIteration escape, which no future can carry") from exc
-
-
-def _read_once(connection: SqliteConnection, work: Callable[[SystemTx], T]) -> T:
-    connection.execute("BEGIN")
-    try:
-        return _run(work, SystemTx(_Statements(connection), set()))
-    finally:
-        connection.execute("ROLLBACK")
-
-
-def _write_batch(
-    connection: SqliteConnection, works: list[Callable[[SystemTx], Any]], durable: bool, synchronous: _Synchronous
-) -> list[_Outcome]:
-    """Run the units in one transaction and commit; a unit that fails is undone alone. What is raised undid all of them alike."""
-    if synchronous.durable is not durable:
-        # In WAL mode the next durable commit also syncs what relaxed ones wrote before it.
-        synchronous.durable = None
-        _run_pragma(connection, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        synchronous.durable = durable
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if len(works) == 1:
-            outcomes = [_attempt(connection, works[0])]
-            if outcomes[0].error is not None:
-                _roll_back(connection)
-                return outcomes
-        else:
-            outcomes = [_attempt_in_savepoint(connection, work) for work in works]
-        connection.execute("COMMIT")
-    except BaseException:
-        _roll_back(connection)
-        raise
-    return outcomes
-
-
-def _attempt(connection: SqliteConnection, work: Callable[[SystemTx], Any]) -> _Outcome:
-    signals: set[str] = set()
-    try:
-        return _Outcome(result=_run(work, SystemTx(_Statements(connection), signals)), signals=signals)
-    except BaseException as exc:
-        if _primary_code(exc) in _STORAGE_FAULTS:
-            raise
-        return _Outcome(error=exc)
-
-
-def _attempt_in_savepoint(connection: SqliteConnection, work: Callable[[SystemTx], Any]) -> _Outcome:
-    connection.execute("SAVEPOINT unit")
-    outcome = _attempt(connection, work)
-    if outcome.error is not None:
-        connection.execute("ROLLBACK TO unit")
-    connection.execute("RELEASE unit")
-    return outcome
-
-
-def _roll_back(connection: SqliteConnection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
-
-
-def _run_pragma(connection: SqliteConnection, sql: str) -> None:
-    connection.execute(sql).fetchall()
 
 
 def _vacuum_into(connection: SqliteConnection, path: Path) -> None:

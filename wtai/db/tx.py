@@ -3,6 +3,9 @@
 A unit of work is a plain function that takes an :class:`OwnerTx` (or :class:`SystemTx`) and runs from its first statement to
 its end without an ``await``, in the database's own thread. A cancelled task can therefore never leave a transaction open, and
 concurrent units can share one commit.
+
+A unit may run twice, when another of its commit fails: what it wrote the first time is undone, and only what it returns the last
+time is told. So it changes nothing but the database.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +30,9 @@ class Connection(Protocol):
     def change(self, sql: str, parameters: Mapping[str, object]) -> int:
         """Run one statement and return how many rows it changed."""
 
+    def insert(self, sql: str, parameters: Mapping[str, object]) -> int | None:
+        """Run an INSERT of one row and return its id, None if there was a conflict that it does nothing about."""
+
 
 class Tx:
     """A transaction in progress. Statements take named parameters as keyword arguments."""
@@ -48,6 +54,10 @@ class Tx:
         """Run a statement without a result; returns the number of rows changed."""
         return self._connection.change(sql, parameters)
 
+    def insert(self, sql: str, **parameters: object) -> int | None:
+        """Insert one row; returns its id, None where a conflict made it do nothing."""
+        return self._connection.insert(sql, parameters)
+
     def signal(self, channel: str) -> None:
         """Wake whoever waits on ``channel``, once this transaction is on disk."""
         self._signals.add(channel)
@@ -67,6 +77,10 @@ class OwnerTx(Tx):
     def run(self, sql: str, **parameters: object) -> int:
         parameters["owner"] = self.owner_id
         return self._connection.change(sql, parameters)
+
+    def insert(self, sql: str, **parameters: object) -> int | None:
+        parameters["owner"] = self.owner_id
+        return self._connection.insert(sql, parameters)
 
 
 class SystemTx(Tx):

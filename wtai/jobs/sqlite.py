@@ -98,7 +98,7 @@ class SqliteQueue:
         self._held_back = False
 
     async def claim(self, limit: int) -> list[Job]:
-        jobs, self._next_due = await self._database.system_write_relaxed(self._claim, limit)
+        jobs, self._next_due = await self._database.system_write_relaxed(self._claim, limit, self._last_owner)
         return jobs
 
     async def extend(self, jobs: Sequence[Job]) -> list[Job]:
@@ -121,7 +121,8 @@ class SqliteQueue:
             timeout_seconds = min(timeout_seconds, max(0.0, (self._next_due - self._clock.now()) / 1000))
         await self._database.wait(CHANNEL, timeout_seconds)
 
-    def _claim(self, tx: SystemTx, limit: int) -> tuple[list[Job], int | None]:
+    def _claim(self, tx: SystemTx, limit: int, last_owner: int) -> tuple[list[Job], int | None]:
+        self._last_owner = last_owner  # also where this runs again
         now = self._clock.now()
         tx.run("UPDATE jobs SET state = 'ready' WHERE state = 'scheduled' AND run_at <= :now", now=now)
         jobs: list[Job] = []

@@ -1,8 +1,9 @@
 """Jobs written and read in the caller's own transaction, whatever backend runs them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pydantic_core import to_json
 
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.errors import NotFound
@@ -49,20 +50,19 @@ def enqueue(
     tx.run(
         """
         INSERT INTO jobs (owner_id, kind, key, unique_key, payload, priority, run_at, created_at, state)
-        SELECT :owner, :kind, :key, :unique_key, :payload, :priority, :run_at, :now, CASE
+        VALUES (:owner, :kind, :key, :unique_key, :payload, :priority, :run_at, :now, CASE
             WHEN :key IS NOT NULL AND EXISTS (
                 SELECT 1 FROM jobs
-                WHERE owner_id = :owner AND key = :key AND state IN ('scheduled', 'ready', 'running')
+                WHERE owner_id = :owner AND key = :key AND state NOT IN ('waiting', 'dead')
             ) THEN 'waiting'
             WHEN :run_at > :now THEN 'scheduled'
-            ELSE 'ready' END
-        WHERE true
+            ELSE 'ready' END)
         ON CONFLICT (owner_id, kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
         """,
         kind=kind,
         key=key,
         unique_key=unique_key,
-        payload=json.dumps(dict(payload), separators=(",", ":")),
+        payload=to_json(payload).decode(),
         priority=priority,
         run_at=due,
         now=now,
@@ -106,7 +106,7 @@ def retry_dead(tx: SystemTx, job_id: int, *, now: int) -> None:
         UPDATE jobs AS j SET failures = 0, rescues = 0, error = NULL, run_at = :now, state = CASE
             WHEN key IS NOT NULL AND EXISTS (
                 SELECT 1 FROM jobs h
-                WHERE h.owner_id = j.owner_id AND h.key = j.key AND h.state IN ('scheduled', 'ready', 'running')
+                WHERE h.owner_id = j.owner_id AND h.key = j.key AND h.state NOT IN ('waiting', 'dead')
             ) THEN 'waiting' ELSE 'ready' END
         WHERE id = :id AND state = 'dead'
         """,

@@ -135,10 +135,11 @@ def remove_person_of_erased_owner(tx: OwnerTx, public: str) -> Counter[str]:
     return Counter(removed) + Counter({"usage": usage})
 
 
-def erase_rest_of_owner(tx: SystemTx, owner_id: int, asked: Asked, removed: Counter[str], copies: int) -> Erased:
-    """What is left of an owner whose people are gone; its row stays, empty, as the tombstone."""
+def erase_rest_of_owner(tx: SystemTx, owner_id: int, asked: Asked, before: Counter[str], copies: int) -> Erased:
+    """What is left of an owner whose people are gone, with ``before`` of its rows; its own stays, empty, as the tombstone."""
     bound = tx.for_owner(owner_id)
     mine = owner(bound)
+    removed = Counter(before)
     removed["jobs"] += erase_store.delete_jobs_of_owner(bound)
     for table in TABLES:
         removed[table.name] += erase_store.delete_rows_of_owner(bound, table)

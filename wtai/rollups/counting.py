@@ -8,7 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from wtai.clock import SECOND
-from wtai.conversation.handoff import ASKED
+from wtai.conversation.handoff import ASKED, BEGUN
 from wtai.conversation.lifecycle import OPEN
 from wtai.conversation.model import State
 from wtai.db.tx import Row
@@ -102,5 +102,5 @@ def counters_of_usage(row: Row) -> Iterator[tuple[Counter, int]]:
 
 def _handoff(actor: str, reason: str) -> Handoff:
     if actor == "staff":
-        return Handoff.STAFF
+        return Handoff.BEGUN if reason == BEGUN else Handoff.STAFF
     return next((handoff for pattern, handoff in _CALLED if pattern.fullmatch(reason)), Handoff.AGENT)

@@ -37,10 +37,6 @@ class Measure(StrEnum):
     """Of models by specialist and day of UTC: ``requests``, ``prompt``, ``cached``, ``completion`` tokens, ``cost`` in micros."""
 
 
-OF_SPECIALISTS: Final = frozenset(set(Measure) - {Measure.OPENED})
-"""Measures of which a part, at least, belongs to a specialist."""
-
-
 class Handoff(StrEnum):
     """Why a person stepped in."""
 
@@ -50,6 +46,7 @@ class Handoff(StrEnum):
     BUDGET = "budget"
     QUOTA = "quota"
     STAFF = "staff"
+    BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,8 +62,8 @@ class Counter:
 
 
 def bucket(milliseconds: int) -> str:
-    """The bucket of a wait: each is a fifth wider than the one before it."""
-    return str(int(log2(max(milliseconds, 1)) * BUCKETS_PER_DOUBLING))
+    """The bucket of a wait: each is a fifth wider than the one before it. In the order of their names."""
+    return f"{int(log2(max(milliseconds, 1)) * BUCKETS_PER_DOUBLING):03}"
 
 
 def quantiles(waits: Mapping[str, int], *shares: float) -> list[int | None]:
@@ -76,8 +73,9 @@ def quantiles(waits: Mapping[str, int], *shares: float) -> list[int | None]:
     total = sum(waits.values())
     found: list[int | None] = []
     passed = 0
-    for number, count in sorted((int(key), count) for key, count in waits.items()):
+    for key in sorted(waits):
+        count = waits[key]
         while len(found) < len(shares) and passed + count >= (wanted := shares[len(found)] * total):
-            found.append(round(exp2((number + (wanted - passed) / count) / BUCKETS_PER_DOUBLING)))
+            found.append(round(exp2((int(key) + (wanted - passed) / count) / BUCKETS_PER_DOUBLING)))
         passed += count
     return found + [None] * (len(shares) - len(found))

@@ -17,8 +17,8 @@ _PHONE = re.compile(r"[1-9][0-9]{6,14}")
 
 def identities(sender: str, fields: Mapping[str, str]) -> tuple[str, ...]:
     """The addresses of the sender, the most stable first: WhatsApp's id, its parent account's id, then ``sender`` itself."""
-    ids = (fields.get(name, "").strip() for name in ("ExternalUserId", "ParentExternalUserId"))
-    return _distinct([*ids, sender])
+    ids = (fields.get("ExternalUserId", "").strip(), fields.get("ParentExternalUserId", "").strip(), sender)
+    return _distinct(ids)
 
 
 def spellings(known_as: tuple[str, ...], fields: Mapping[str, str]) -> tuple[str, ...]:
@@ -39,4 +39,4 @@ def _other_ninth_digit(address: str) -> tuple[str, ...]:
 
 
 def _distinct(addresses: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(address for address in addresses if address))
+    return tuple(dict.fromkeys(filter(None, addresses)))

@@ -6,7 +6,6 @@ lone surrogates (they are not UTF-8) but may have NUL characters: the signature 
 which are stored, have none: not every database takes them.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,7 @@ from wtai.errors import WtaiError
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 
-_ESCAPED_BEYOND_ASCII = re.compile(rb"%[89A-Fa-f]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _CHARSETS = ("utf-8", "utf8")
 
 # Two different values of one of these would let the reader pick what a message is, or whose.
@@ -56,8 +55,8 @@ def parse_form(body: bytes, content_type: str, *, max_fields: int = 1000) -> For
     try:
         text = body.decode()
         pairs = query_to_pairs(text, max_fields=max_fields)
-        if _ESCAPED_BEYOND_ASCII.search(body):
-            unquote_to_bytes(body).decode()  # must be utf-8, too: the parser would leave it escaped, or out
+        if any(_REPLACEMENT in name or _REPLACEMENT in value for name, value in pairs):
+            unquote_to_bytes(body).decode()  # the parser's word for what is escaped and not UTF-8, unless it was written so
     except UnicodeDecodeError:
         raise MalformedPost("the form is not valid utf-8") from None
     except ValueError:

@@ -1,4 +1,6 @@
 -- Times are milliseconds since 1970 UTC. Integer keys order rows; public_id names them outside.
+-- For IN with three values or more SQLite builds a table whenever a row is checked: what is written with every message spells
+-- them out with OR.
 
 CREATE TABLE owners (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,8 +59,7 @@ CREATE TABLE conversations (
     channel          TEXT NOT NULL,
     address          TEXT NOT NULL,
     user_address     TEXT NOT NULL,
-    state            TEXT NOT NULL CHECK (state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF', 'AGENT_CLOSED',
-                         'SUPPORT_CLOSED', 'USER_CLOSED', 'EXPIRED', 'IDLE_TIMEOUT', 'FAILED')),
+    state            TEXT NOT NULL,
     version          INTEGER NOT NULL DEFAULT 1,
     feature          TEXT,
     -- the newest inbound message that was answered; later ones are owed an answer
@@ -68,10 +69,13 @@ CREATE TABLE conversations (
     opened_at        INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL,
     closed_at        INTEGER,
-    CHECK ((closed_at IS NULL) = (state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF')))
+    CHECK (
+        closed_at IS NULL AND (state = 'PENDING' OR state = 'PROGRESS' OR state = 'WAITING_USER' OR state = 'HANDOFF')
+        OR closed_at IS NOT NULL AND (state = 'AGENT_CLOSED' OR state = 'SUPPORT_CLOSED' OR state = 'USER_CLOSED'
+            OR state = 'EXPIRED' OR state = 'IDLE_TIMEOUT' OR state = 'FAILED')
+    )
 ) STRICT;
-CREATE UNIQUE INDEX conversations_one_open ON conversations (owner_id, user_id, address)
-    WHERE state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF');
+CREATE UNIQUE INDEX conversations_one_open ON conversations (owner_id, user_id, address) WHERE closed_at IS NULL;
 
 CREATE TABLE conversation_events (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -79,7 +83,7 @@ CREATE TABLE conversation_events (
     conversation_id INTEGER NOT NULL REFERENCES conversations (id),
     from_state      TEXT,
     to_state        TEXT NOT NULL,
-    actor           TEXT NOT NULL CHECK (actor IN ('user', 'agent', 'staff', 'system')),
+    actor           TEXT NOT NULL CHECK (actor = 'user' OR actor = 'agent' OR actor = 'staff' OR actor = 'system'),
     reason          TEXT NOT NULL,
     created_at      INTEGER NOT NULL
 ) STRICT;
@@ -112,11 +116,10 @@ CREATE TABLE messages (
     owner_id        INTEGER NOT NULL REFERENCES owners (id),
     public_id       TEXT NOT NULL UNIQUE,
     conversation_id INTEGER NOT NULL REFERENCES conversations (id),
-    direction       TEXT NOT NULL CHECK (direction IN ('inbound', 'outbound')),
-    author          TEXT NOT NULL CHECK (author IN ('user', 'agent', 'staff', 'system')),
+    direction       TEXT NOT NULL,
+    author          TEXT NOT NULL CHECK (author = 'user' OR author = 'agent' OR author = 'staff' OR author = 'system'),
     kind            TEXT NOT NULL DEFAULT 'text',
-    status          TEXT NOT NULL CHECK (status IN ('received', 'queued', 'sending', 'sent', 'delivered', 'read', 'failed',
-                        'undelivered', 'unknown', 'canceled')),
+    status          TEXT NOT NULL,
     body            TEXT NOT NULL,
     provider_sid    TEXT,
     quoted_sid      TEXT,
@@ -132,8 +135,11 @@ CREATE TABLE messages (
     polled_at       INTEGER,
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
-    CHECK ((direction = 'inbound') = (status = 'received')),
-    CHECK (direction = 'outbound' OR provider_sid IS NOT NULL)
+    CHECK (
+        direction = 'inbound' AND status = 'received' AND provider_sid IS NOT NULL
+        OR direction = 'outbound' AND (status = 'queued' OR status = 'sending' OR status = 'sent' OR status = 'delivered'
+            OR status = 'read' OR status = 'failed' OR status = 'undelivered' OR status = 'unknown' OR status = 'canceled')
+    )
 ) STRICT;
 CREATE UNIQUE INDEX messages_by_provider_sid ON messages (owner_id, provider_sid) WHERE provider_sid IS NOT NULL;
 CREATE INDEX messages_by_conversation ON messages (conversation_id, id);
@@ -158,7 +164,8 @@ CREATE TABLE jobs (
     unique_key  TEXT,
     payload     TEXT NOT NULL CHECK (length(payload) <= 65536),
     priority    INTEGER NOT NULL DEFAULT 0,
-    state       TEXT NOT NULL CHECK (state IN ('waiting', 'scheduled', 'ready', 'running', 'dead')),
+    state       TEXT NOT NULL CHECK (state = 'ready' OR state = 'running' OR state = 'scheduled' OR state = 'waiting'
+                    OR state = 'dead'),
     run_at      INTEGER NOT NULL,
     attempt     INTEGER NOT NULL DEFAULT 0,
     failures    INTEGER NOT NULL DEFAULT 0,
@@ -172,7 +179,7 @@ CREATE TABLE jobs (
     CHECK (state <> 'waiting' OR key IS NOT NULL)
 ) STRICT;
 -- One head per key, running or about to: two jobs of one key cannot run at once.
-CREATE UNIQUE INDEX jobs_one_head ON jobs (owner_id, key) WHERE key IS NOT NULL AND state IN ('scheduled', 'ready', 'running');
+CREATE UNIQUE INDEX jobs_one_head ON jobs (owner_id, key) WHERE key IS NOT NULL AND state NOT IN ('waiting', 'dead');
 CREATE INDEX jobs_behind ON jobs (owner_id, key, id) WHERE state = 'waiting';
 CREATE INDEX jobs_ready ON jobs (owner_id, priority DESC, run_at, id) WHERE state = 'ready';
 CREATE INDEX jobs_scheduled ON jobs (run_at) WHERE state = 'scheduled';

@@ -12,8 +12,7 @@ ALTER TABLE conversations ADD COLUMN expires_at INTEGER;
 -- Until when more of a burst is waited for before a turn starts.
 ALTER TABLE conversations ADD COLUMN quiet_until INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX conversations_idle ON conversations (idle_at) WHERE state = 'WAITING_USER';
-CREATE INDEX conversations_expiring ON conversations (expires_at)
-    WHERE state IN ('PENDING', 'PROGRESS', 'WAITING_USER', 'HANDOFF');
+CREATE INDEX conversations_expiring ON conversations (expires_at) WHERE closed_at IS NULL;
 -- A person's conversations with one of our addresses: a new one looks for the one before it.
 CREATE INDEX conversations_by_user ON conversations (owner_id, user_id, address, id);
 

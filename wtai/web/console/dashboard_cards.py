@@ -201,15 +201,15 @@ def _specialists(visit: Visit, figures: Figures) -> Card:
     columns = {
         "cost": Column(visit.text("Cost"), Unit.DOLLARS),
         "requests": Column(visit.text("Calls")),
-        "prompt": Column(visit.text("Tokens in")),
-        "completion": Column(visit.text("Tokens out")),
+        "prompt": Column(visit.text("Tokens read")),
+        "completion": Column(visit.text("Tokens written")),
         "cached": Column(visit.text("Cached")),
     }
     lines = []
     for (day, feature), counts in sorted(found.items(), key=itemgetter(0), reverse=True):
         lines.append(Line(day_label(day, visit.language), day, [counts.get(key, 0) for key in columns], names[feature]))
     table = Table(visit.text("Day"), list(columns.values()), lines, about=visit.text("Specialist"))
-    return Card("usage", visit.text("Tokens and money by day and specialist"), "none", table, visit.text("Days of UTC."))
+    return Card("usage", visit.text("Usage by day and specialist"), "none", table, visit.text("Days of UTC."))
 
 
 class _Show:

@@ -36,6 +36,7 @@ def handoffs(visit: Visit) -> Mapping[str, str]:
         "budget": visit.text("The budget was used up"),
         "quota": visit.text("A limit of the plan was reached"),
         "staff": visit.text("Staff took over"),
+        "begun": visit.text("Staff wrote first"),
     }
 
 

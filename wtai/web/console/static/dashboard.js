@@ -80,7 +80,7 @@
       axes: [
         { stroke: axis, font, ticks, grid: { show: false }, space: 52, incrs: [1, 2, 3, 4, 5, 7, 10, 14, 15, 30],
           values: (_, splits) => splits.map((at) => (Number.isInteger(at) ? data.labels[at] ?? "" : "")) },
-        { stroke: axis, font, ticks, grid, size: 62, space: 36, ...(STEPS[data.unit] ? { incrs: STEPS[data.unit] } : {}),
+        { stroke: axis, font, ticks, grid, size: (_, values) => 14 + 7 * Math.max(4, ...(values ?? []).map((value) => value.length)), space: 36, ...(STEPS[data.unit] ? { incrs: STEPS[data.unit] } : {}),
           values: (_, splits) => splits.map(UNITS[data.unit]) },
       ],
       series: [

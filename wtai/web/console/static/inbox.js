@@ -9,8 +9,10 @@
   const toTop = document.getElementById("to-top");
   const title = document.title;
   const ROOT = "/console";
+  const MOST_BACK = 100; // pages of a conversation
   const MOST_ROWS = 500; // of a list that is asked for again as a whole
   const SOON_MS = 60;
+  const [RESTS, MOST_REST_MS] = [4, 2_000]; // after an answer, as many times as long as it took: a busy server has time for others
   const HIDDEN_MS = 30_000;
   const [SOME_MS, MUCH_MS] = [5 * 60_000, 30 * 60_000];
 
@@ -30,16 +32,25 @@
     return asked.size ? `?${asked}` : "";
   }
 
-  let soon = 0;
+  let soon = 0, began = 0, rested = 0;
   function refresh({ anew = false } = {}) {
     if (!anew && find.elements.q.value.trim()) return askUnread(); // what was found stays as it was found
-    const count = anew ? 0 : lines().length;
-    toTop.hidden = count <= MOST_ROWS;
-    if (count > MOST_ROWS) return;
-    find.elements.shown.value = count;
-    if (anew) rows.scrollTop = 0;
-    clearTimeout(soon);
-    soon = setTimeout(() => rows.dispatchEvent(new CustomEvent("refresh")), anew ? 0 : SOON_MS);
+    if (anew) {
+      clearTimeout(soon);
+      soon = 0;
+      rows.scrollTop = 0;
+    }
+    if (soon) return;
+    const wait = anew ? 0 : Math.max(SOON_MS, rested - performance.now());
+    soon = setTimeout(() => {
+      soon = 0;
+      const count = anew ? 0 : lines().length;
+      toTop.hidden = count <= MOST_ROWS;
+      if (count > MOST_ROWS) return;
+      find.elements.shown.value = count;
+      began = performance.now();
+      rows.dispatchEvent(new CustomEvent("refresh"));
+    }, wait);
   }
 
   function asked({ push = false } = {}) {
@@ -109,6 +120,28 @@
     if (id && id !== keepUnread && !document.hidden) mark(id, "read");
   }
 
+  async function reveal(id, message) { // what was found may stand further back than the page begins
+    for (let page = 0; page < MOST_BACK && openId() === id; page++) {
+      const found = document.getElementById(message);
+      const older = thread.querySelector(".older button");
+      if (found) {
+        found.classList.add("found");
+        found.scrollIntoView({ block: "center" });
+      }
+      if (found || !older) return;
+      const came = new Promise((resolve) => {
+        const heard = () => {
+          if (older.isConnected) return;
+          document.removeEventListener("htmx:after:swap", heard);
+          resolve();
+        };
+        document.addEventListener("htmx:after:swap", heard);
+      });
+      older.click();
+      await came;
+    }
+  }
+
   async function empty() { // as a swap, so that everybody hears of it
     const text = document.getElementById("nothing-open").innerHTML;
     await htmx.swap({ sourceElement: thread, target: thread, swap: "innerHTML", text });
@@ -149,8 +182,10 @@
       settle(id, { push: true });
       read();
       thread.focus({ preventScroll: true });
-      if (message) document.getElementById(message)?.scrollIntoView({ block: "center" });
+      if (message) reveal(id, message);
     } else if (source?.closest?.("#rows")) {
+      const now = performance.now();
+      rested = now + Math.min(RESTS * (now - began), MOST_REST_MS);
       drawn();
       if (focused && document.activeElement === document.body) document.getElementById(focused)?.querySelector("a").focus({ preventScroll: true });
     }

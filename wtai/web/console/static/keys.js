@@ -19,7 +19,8 @@
     if (going) {
       clearTimeout(going);
       going = 0;
-      if (GO[event.key]) return () => { location.href = GO[event.key]; };
+      const link = document.querySelector(`.bar nav a[href="${GO[event.key]}"]`);
+      if (link) return () => link.click();
     }
     if (event.key === "g") return () => { going = setTimeout(() => { going = 0; }, PREFIX_MS); };
     if (event.key === "?") return () => sheet.showModal();
