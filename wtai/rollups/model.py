@@ -37,10 +37,6 @@ class Measure(StrEnum):
     """Of models by specialist and day of UTC: ``requests``, ``prompt``, ``cached``, ``completion`` tokens, ``cost`` in micros."""
 
 
-OF_SPECIALISTS: Final = frozenset(set(Measure) - {Measure.OPENED})
-"""Measures of which a part, at least, belongs to a specialist."""
-
-
 class Handoff(StrEnum):
     """Why a person stepped in."""
 
