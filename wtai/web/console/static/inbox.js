@@ -16,8 +16,11 @@
   const HIDDEN_MS = 30_000;
   const [SOME_MS, MUCH_MS] = [5 * 60_000, 30 * 60_000];
 
+  const FILTERS = ["state", "label", "assignee", "channel", "feature"];
+
   find.elements.shown.disabled = find.elements.open.disabled = false;
   const lines = () => [...rows.querySelectorAll("li[data-id]")];
+  const lineOf = (id) => lines().find((line) => line.dataset.id === id);
   const idOf = (path) => (path.startsWith(`${ROOT}/c/`) ? path.slice(ROOT.length + 3).split("/")[0] : "");
   const openId = () => panes.dataset.open || "";
 
@@ -54,7 +57,7 @@
   }
 
   function asked({ push = false } = {}) {
-    const set = ["state", "label", "assignee", "channel", "feature"].filter((name) => find.elements[name].value).length;
+    const set = FILTERS.filter((name) => find.elements[name].value).length;
     const badge = document.getElementById("filters-set");
     badge.textContent = set;
     badge.hidden = !set;
@@ -64,7 +67,7 @@
 
   function fill(search) {
     const given = new URLSearchParams(search);
-    for (const name of ["q", "state", "label", "assignee", "channel", "feature"]) find.elements[name].value = given.get(name) ?? "";
+    for (const name of ["q", ...FILTERS]) find.elements[name].value = given.get(name) ?? "";
     find.elements.tab.value = given.get("tab") ?? "needs";
     find.elements.sort.value = given.get("sort") ?? document.getElementById(`tab-${find.elements.tab.value}`)?.dataset.sort ?? "waiting";
   }
@@ -74,7 +77,7 @@
     const text = count > 99 ? "99+" : String(count);
     badge.textContent = text;
     badge.hidden = !count;
-    const line = lines().find((one) => one.dataset.id === openId());
+    const line = lineOf(openId());
     const name = line ? `${line.querySelector(".who b").textContent} · ${title.split(" · ").pop()}` : title;
     document.title = count ? `(${text}) ${name}` : name;
   }
@@ -96,6 +99,7 @@
     for (const line of lines()) seen.has(line.id) ? line.remove() : seen.add(line.id); // it moved between two pages
     showUnread(Number(document.querySelector("#tabs [data-unread]").dataset.unread));
     showWaits();
+    if (lineOf(openId())?.classList.contains("unread")) read();
   }
 
   // --- the conversation ---
@@ -151,20 +155,22 @@
     const id = openId();
     await empty();
     settle("", { push: true });
-    (lines().find((one) => one.dataset.id === id)?.querySelector("a") ?? rows).focus();
+    (lineOf(id)?.querySelector("a") ?? rows).focus();
   }
 
   async function goTo(path) {
     const id = idOf(path);
     if (id === openId()) return;
-    await (id ? htmx.ajax("GET", `${ROOT}/c/${id}/thread`, { target: "#thread", swap: "innerHTML" }) : empty());
-    settle(id);
+    if (id) return htmx.ajax("GET", `${ROOT}/c/${id}/thread`, { target: "#thread", swap: "innerHTML" });
+    await empty();
+    settle("");
   }
 
   // --- what happens ---
   document.body.addEventListener("moved", (event) => {
     refresh();
-    if (event.detail.ids === null || event.detail.ids.includes(openId())) read();
+    const mayBeOpen = event.detail.ids === null || event.detail.ids.includes(openId());
+    if (mayBeOpen && !lineOf(openId())) read(); // what is in the list tells by itself whether there is something to read
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { refresh(); read(); } });
   setInterval(() => {
@@ -172,17 +178,18 @@
     if (document.hidden) askUnread(); // the stream pauses with the tab, whose title is to tell nevertheless
   }, HIDDEN_MS);
 
-  let focused = null;
+  let focused = null, sought = "";
   document.addEventListener("htmx:before:swap", () => { focused = document.activeElement?.closest("#rows li[data-id]")?.id; });
   document.addEventListener("htmx:after:swap", (event) => {
     const { ctx } = event.detail;
     const source = ctx.sourceElement;
-    if (ctx.target === thread && source?.matches?.("#rows a.line")) {
-      const { id, message } = source.closest("li").dataset;
-      settle(id, { push: true });
+    const id = ctx.target === thread && ctx.request ? idOf(new URL(ctx.request.action, location).pathname) : "";
+    if (id) {
+      settle(id, { push: idOf(location.pathname) !== id });
       read();
       thread.focus({ preventScroll: true });
-      if (message) reveal(id, message);
+      if (sought) reveal(id, sought);
+      sought = "";
     } else if (source?.closest?.("#rows")) {
       const now = performance.now();
       rested = now + Math.min(RESTS * (now - began), MOST_REST_MS);
@@ -198,6 +205,7 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (link.matches("#rows a.line")) sought = link.closest("li").dataset.message ?? "";
     if (link.dataset.tab && link.closest("#list")) {
       event.preventDefault();
       find.elements.tab.value = link.dataset.tab;
@@ -208,7 +216,7 @@
       asked({ push: true });
     } else if ("clear" in link.dataset) {
       event.preventDefault();
-      for (const name of ["q", "state", "label", "assignee", "channel", "feature"]) find.elements[name].value = "";
+      for (const name of ["q", ...FILTERS]) find.elements[name].value = "";
       asked({ push: true });
       find.elements.q.focus();
     } else if (link.id === "back") {
@@ -223,7 +231,6 @@
     goTo(location.pathname);
   });
 
-  drawn();
   // --- keys ---
   const isInList = () => document.activeElement === document.body || rows.contains(document.activeElement);
   function step(by) {
@@ -245,4 +252,6 @@
     if (id) mark(id, "unread");
   });
   keys.on("Escape", () => (openId() && !document.querySelector("details.menu[open]") ? close() : false));
+
+  drawn();
 })();
