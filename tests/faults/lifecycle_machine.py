@@ -139,7 +139,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     # What the program does
 
     def claim(self, limit: int) -> None:
-        jobs, _ = self.units.system(self.queue._claim, limit)
+        jobs, _ = self.units.system(self.queue._claim, limit, 0)
         for job in jobs:
             if job.kind not in {SEND, TURN, APOLOGIZE}:  # what is remembered afterwards is not looked at here
                 self.units.system(self.queue._complete, [job])
@@ -382,7 +382,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         """Liveness: once nothing fails any more, every message is answered or in a person's hands."""
         self.crash()
         self.clock.advance(100 * DAY)  # as far as the clock may have jumped back
-        while jobs := self.units.system(self.queue._claim, 16)[0]:
+        while jobs := self.units.system(self.queue._claim, 16, 0)[0]:
             self.work_off(jobs)
             self.model.check()
             self.clock.advance(2 * RECONCILE_MS)
