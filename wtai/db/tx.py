@@ -92,7 +92,10 @@ class SystemTx(Tx):
 
 
 class Database(Protocol):
-    """Where units of work run. A write is on disk when it returns; if it raises, nothing of it remains."""
+    """Where units of work run. A write is on disk when it returns; if it raises, nothing of it remains.
+
+    A unit may run twice, the first time for nothing: what it does besides its statements has to bear that.
+    """
 
     async def write(self, owner_id: int, work: Callable[Concatenate[OwnerTx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in a durable transaction of one owner. StorageUnavailable if it cannot be written."""

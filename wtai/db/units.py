@@ -83,25 +83,22 @@ def run_pragma(connection: SqliteConnection, sql: str) -> None:
 def _run_all(connection: SqliteConnection, works: Sequence[Work[Any]]) -> list[Outcome]:
     """The units' outcomes, with all that succeeded in the transaction.
 
-    Few fail, and a savepoint for each would cost as much as its statements. One that fails takes what went before it along,
-    which then runs again, in savepoints.
+    Few fail, and a savepoint for each would cost as much as its statements. One that fails takes what went before it along;
+    then all run again, in savepoints. That one too: what it failed of may be what another wrote, and now wrote otherwise.
     """
     statements = Statements(connection)
     outcomes: list[Outcome] = []
     for work in works:
-        outcome = _attempt(statements, work)
-        outcomes.append(outcome)
-        if outcome.error is not None:
+        outcomes.append(_attempt(statements, work))
+        if outcomes[-1].error is not None:
             break
     else:
         return outcomes
-    failed = len(outcomes) - 1
     _roll_back(connection)
-    if len(works) > 1:
-        connection.execute("BEGIN IMMEDIATE")
-    return [
-        outcomes[failed] if n == failed else _attempt_in_savepoint(connection, statements, work) for n, work in enumerate(works)
-    ]
+    if len(works) == 1:
+        return outcomes
+    connection.execute("BEGIN IMMEDIATE")
+    return [_attempt_in_savepoint(connection, statements, work) for work in works]
 
 
 def _attempt(statements: Statements, work: Work[Any]) -> Outcome:
