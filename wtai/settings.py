@@ -133,7 +133,9 @@ class Twilio(Section):
         ("mms.twiliocdn.com", "media.twiliocdn.com", "s3-external-1.amazonaws.com"),
         description="Hosts that media downloads may be redirected to, even when private or plain http.",
     )
-    reconcile_seconds: Seconds = Field(60, description="Seconds between two listings that look for a send of unknown outcome.")
+    reconcile_seconds: Seconds = Field(
+        60, description="Seconds that Twilio has to tell of a message by itself, before its list tells, and between two lists."
+    )
     timeout_seconds: Seconds = Field(40, description="Seconds that one call to Twilio may take; it may think for 30.")
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from wtai.channels.missed import MISSED
 from wtai.clock import HOUR, MINUTE, SECOND, Clock
 from wtai.conversation.timeouts import TIMEOUTS
 from wtai.db.tx import PLATFORM, Database
@@ -16,10 +17,13 @@ from wtai.privacy.backups import BACKUP
 from wtai.rollups.rollups import ROLLUPS
 from wtai.search.indexing import INDEX
 
+_AT_START: Final = (MISSED, 5 * MINUTE)
+
 SWEEPS: Final = (
     (INDEX, 10 * SECOND),
     (TIMEOUTS, 30 * SECOND),
     (ROLLUPS, MINUTE),
+    _AT_START,
     (BACKUP, 10 * MINUTE),
     (UPKEEP, HOUR),
 )
@@ -28,7 +32,10 @@ SWEEPS: Final = (
 
 @asynccontextmanager
 async def sweeping(database: Database, clock: Clock) -> AsyncIterator[None]:
-    """Tick inside ``async with``. A tick that could not be written is left to the next one."""
+    """Tick inside ``async with``. A tick that could not be written is left to the next one.
+
+    What was missed while the program was down is looked for at once.
+    """
 
     async def tick(kind: str, every_ms: int) -> None:
         now = clock.now()
@@ -43,6 +50,7 @@ async def sweeping(database: Database, clock: Clock) -> AsyncIterator[None]:
     for kind, every_ms in SWEEPS:
         scheduler.add_job(tick, "interval", args=(kind, every_ms), seconds=every_ms / 1000, id=kind)
     scheduler.start()
+    await tick(*_AT_START)
     try:
         yield
     finally:

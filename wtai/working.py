@@ -23,9 +23,11 @@ from wtai.ai.tools.http import HttpTools
 from wtai.ai.transcription import Transcription
 from wtai.ai.turn import APOLOGIZE, Turns
 from wtai.channels.accounts import Accounts
+from wtai.channels.channel import Channel
 from wtai.channels.media import FORGO, Attachments
 from wtai.channels.media_files import MediaFiles
-from wtai.channels.sender import Sender
+from wtai.channels.missed import MISSED, MISSED_OF, Missed
+from wtai.channels.sender import ABANDON, Sender
 from wtai.channels.twilio.client import TwilioChannel
 from wtai.channels.twilio.media import MediaDownload
 from wtai.channels.typing import TypingIndicator
@@ -47,12 +49,13 @@ from wtai.jobs.worker import JobKind, Worker
 from wtai.privacy.backups import BACKUP, Backups
 from wtai.privacy.erase import FINISH
 from wtai.privacy.eraser import Eraser
+from wtai.privacy.tombstones import AddressDigests
 from wtai.rollups.rollups import ROLLUPS, Rollups
 from wtai.search.indexing import INDEX, Indexing
 from wtai.settings import Settings
 from wtai.sweeps import sweeping
 
-_AFTER_DEATH = {TURN: APOLOGIZE, FETCH: FORGO, TRANSCRIBE: FORGO}
+_AFTER_DEATH = {TURN: APOLOGIZE, SEND: ABANDON, FETCH: FORGO, TRANSCRIBE: FORGO}
 """Which kind of job takes over from a dead one."""
 
 _SEND_ATTEMPTS = 20
@@ -125,6 +128,8 @@ async def working(
             TURN: JobKind(turns.handle, settings.worker.max_attempts),
             APOLOGIZE: JobKind(turns.apologize, settings.worker.max_attempts),
             SEND: JobKind(sender.handle, _SEND_ATTEMPTS),
+            ABANDON: JobKind(sender.abandon, settings.worker.max_attempts),
+            **_listening(settings, database, accounts, channel, clock),
             REMIND: JobKind(Reminders(database, clock).handle, settings.worker.max_attempts),
             TIMEOUTS: JobKind(Timeouts(database, base, clock).handle, settings.worker.max_attempts),
             UPKEEP: JobKind(Upkeep(database, clock).handle, settings.worker.max_attempts),
@@ -202,6 +207,21 @@ async def _at_work(worker: Worker, database: Database, clock: Clock) -> AsyncIte
                 yield
         finally:
             worker.stop()
+
+
+def _listening(settings: Settings, database: Database, accounts: Accounts, channel: Channel, clock: Clock) -> dict[str, JobKind]:
+    """The jobs that find what the webhooks missed."""
+    missed = Missed(
+        database,
+        accounts,
+        channel,
+        clock,
+        base=preferences(settings),
+        digests=AddressDigests(sealer(settings)).of,
+        grace_ms=round(settings.twilio.reconcile_seconds * 1000),
+    )
+    tries = settings.worker.max_attempts
+    return {MISSED: JobKind(missed.handle, tries), MISSED_OF: JobKind(missed.handle_account, tries)}
 
 
 def _remembering(settings: Settings, database: Database, memories: Memories, meter: Meter, clock: Clock) -> dict[str, JobKind]:

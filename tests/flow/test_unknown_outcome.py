@@ -26,7 +26,7 @@ def statuses(world: World) -> list[str]:
 
 
 def listings(world: World) -> int:
-    return sum(request.method == "GET" and "/Messages.json" in request.path for request in world.twilio.requests)
+    return sum(request.method == "GET" and "From=" in request.path for request in world.twilio.requests)
 
 
 AFTER_ACCEPTANCE = [TwilioFault.TIMEOUT_AFTER, TwilioFault.ERROR_AFTER, TwilioFault.RESET_AFTER]
@@ -77,7 +77,7 @@ async def test_a_message_that_was_not_accepted_is_sent_again_after_two_listings_
         await world.say(ANA, "oi")
         assert await world.answers_to(ANA, 1) == ["eco: oi"]
         await world.at_rest()
-    gets = [request.at for request in world.twilio.requests if request.method == "GET"]
+    gets = [request.at for request in world.twilio.requests if request.method == "GET" and "From=" in request.path]
     assert len(gets) == 2
     assert gets[1] - gets[0] >= 200
     assert len(world.twilio.accepted) == 1
@@ -231,3 +231,22 @@ async def test_with_every_fault_by_chance_nobody_gets_an_answer_twice_or_none(wo
     assert not unknown & bodies.keys()
     said = " | ".join(body.removeprefix("eco: ") for body in [*bodies, *unknown]).split(" | ")
     assert sorted(said) == sorted(f"{one[-2:]}-{number}" for one in people for number in range(3))
+
+
+async def test_a_send_that_is_given_up_has_failed_and_can_be_tried_again_by_hand(world: World) -> None:
+    world.twilio.faults.arm(TwilioFault.THROTTLED, times=None, retry_after="3600")
+    async with world.running() as program:
+        await world.say(ANA, "oi")
+        await world.until(lambda: bool(world.rows("SELECT 1 FROM jobs WHERE kind = 'send_message' AND state = 'scheduled'")))
+        assert statuses(world) == ["queued"]
+        late = "UPDATE jobs SET failures = 19, run_at = 0 WHERE kind = 'send_message'"
+        await program.database.system_write(lambda tx: (tx.run(late), tx.signal("jobs")))
+        await world.until(lambda: statuses(world) == ["failed"])
+        await world.at_rest()
+        world.twilio.faults.clear()
+        dead = world.value("SELECT id FROM jobs WHERE state = 'dead'")
+        world.command("jobs", "retry", str(dead))
+        assert await world.answers_to(ANA, 1) == ["eco: oi"]
+        await world.until(lambda: statuses(world) == ["delivered"])
+        await world.at_rest()
+    assert world.rows("SELECT 1 FROM jobs") == []

@@ -143,6 +143,17 @@ def test_what_was_not_accepted_may_be_sent_again_and_what_was_refused_may_not(de
     assert (desk.message(message_id).status, code) == (Status.FAILED, 21610)
 
 
+def test_what_nobody_tries_any_more_has_failed_until_somebody_does_and_what_may_have_been_sent_is_unknown(desk: Desk) -> None:
+    message_id = desk.sending()
+    outbox.not_accepted(desk.tx, message_id, now=NOW)
+    outbox.abandon(desk.tx, message_id, now=NOW)
+    assert desk.message(message_id).status is Status.FAILED
+    assert outbox.start(desk.tx, message_id, now=NOW).step is Step.CALL
+    outbox.abandon(desk.tx, message_id, now=NOW)
+    assert desk.message(message_id).status is Status.UNKNOWN
+    assert outbox.start(desk.tx, message_id, now=NOW).step is Step.FIND_OUT
+
+
 def test_a_message_of_another_owner_is_no_message(desk: Desk) -> None:
     message_id = desk.sending()
     public = desk.message(message_id).public_id

@@ -9,6 +9,7 @@ import struct
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from aiohttp.test_utils import TestServer
 
 from wtai.channels.channel import Account, Channel, Outgoing
 from wtai.channels.twilio.client import MAX_PAGES, TwilioChannel
+from wtai.channels.twilio.form import MalformedPost
 from wtai.errors import SendError, SendRejected, SendThrottled, SendUnknown, SettingsError
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -351,6 +353,34 @@ async def test_the_listing_reads_pages_until_they_are_older(twilio: Twilio, chan
     ]
     assert found[0].provider_sid == "SM" + "0" * 31 + "5"
     assert [query for _, _, query in twilio.asked][1:] == [[("Page", "1"), ("To", "+1")], [("Page", "2")]]
+
+
+async def test_what_people_wrote_is_read_oldest_first_and_with_its_files(twilio: Twilio, channel: TwilioChannel) -> None:
+    wrote = {"direction": "inbound", "from": MESSAGE.recipient, "num_media": "0"}
+    files = {"media_list": [{"sid": "ME" + "2c" * 16, "content_type": "image/jpeg"}]}
+    rows = [
+        row(4, 1_004, **wrote, body=None) | {"num_media": "1"},
+        row(3, 1_003, direction="outbound-api"),
+        row(2, 1_002, **wrote),
+        row(1, 1_002, **wrote, body="a+b & ção"),
+        row(0, 999, **wrote),
+    ]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(files if "/Media" in request.path else {"messages": rows, "next_page_uri": None})
+
+    twilio.answer = answer
+    found = await channel.heard(ACCOUNT, MESSAGE.sender, 1_000_500)
+    assert twilio.asked == [("GET", MESSAGES, [("To", MESSAGE.sender), ("DateSent>", "1970-01-01"), ("PageSize", "200")])]
+    assert [(heard.body, heard.created_at) for heard in found] == [("a+b & ção", 1_002_000), ("n2", 1_002_000), ("", 1_004_000)]
+    text, photo = await channel.fetch(ACCOUNT, found[0]), await channel.fetch(ACCOUNT, found[2])
+    assert (text.provider_sid, text.our_address, text.reply_to) == (found[0].provider_sid, MESSAGE.sender, MESSAGE.recipient)
+    assert (text.kind, text.body, text.channel, text.media) == ("text", "a+b & ção", "whatsapp", ())
+    url = f"{twilio.url}/2010-04-01/Accounts/{AC}/Messages/{photo.provider_sid}/Media/ME{'2c' * 16}"
+    assert (photo.kind, [(media.url, media.content_type) for media in photo.media]) == ("image", [(url, "image/jpeg")])
+    nameless = replace(found[0], sender="")
+    with pytest.raises(MalformedPost):
+        await channel.fetch(ACCOUNT, nameless)
 
 
 async def test_a_list_that_does_not_end_proves_nothing(twilio: Twilio, channel: TwilioChannel) -> None:

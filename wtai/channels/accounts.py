@@ -71,5 +71,5 @@ def connect(tx: OwnerTx, sealer: Sealer, account_sid: str, tokens: list[str], ad
         if (account_sid, address) not in connected:
             require_room_for_number(tx, len(connected))
             connected.add((account_sid, address))
-        if not store.put_number(tx, account_sid, address):
+        if not store.put_number(tx, account_sid, address, now=now):
             raise NotFound(f"{address} is connected to another owner with this account")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from wtai.conversation.model import Template
+from wtai.conversation.model import Inbound, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,18 @@ class Listed:
     error_code: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the provider keeps of a message that a person wrote to ``address``, with ``media`` attachments."""
+
+    provider_sid: str
+    sender: str
+    address: str
+    body: str
+    media: int
+    created_at: int
+
+
 class Channel(Protocol):
     """A way to people. Errors are the SendError set: throttled (again later), rejected (never), unknown (find out first)."""
 
@@ -49,6 +61,12 @@ class Channel(Protocol):
 
     async def listing(self, account: Account, sender: str, recipient: str, since: int) -> list[Listed]:
         """Messages from ``sender`` to ``recipient`` that the provider created at or after ``since`` (ms), newest first."""
+
+    async def heard(self, account: Account, address: str, since: int) -> list[Heard]:
+        """What people wrote to ``address`` at or after ``since`` (ms), oldest first."""
+
+    async def fetch(self, account: Account, heard: Heard) -> Inbound:
+        """The whole message, as far as the provider still tells it. WtaiError if it makes no sense."""
 
     async def typing(self, account: Account, inbound_sid: str) -> None:
         """Show the writer of ``inbound_sid`` that an answer is being written. Best effort: raises SendError, loses nothing."""

@@ -23,6 +23,10 @@ _CLOCKS_APART_MS = 2 * MINUTE
 _LISTING_TRIES = 5
 
 
+ABANDON = "abandon_send"
+"""The kind of job that takes over from a dead one that sends. Same payload."""
+
+
 class Sender:
     """Sends through the channels. Two listings that look for a message of unknown outcome are ``reconcile_ms`` apart."""
 
@@ -46,6 +50,10 @@ class Sender:
             await self._call(job, due.message, account, channel)
         elif due.step is outbox.Step.FIND_OUT:
             await self._find_out(job, due.message, account, channel)
+
+    async def abandon(self, job: Job) -> None:
+        """Let a message that nobody tries to send any more count as failed, or as unknown where it may have been sent."""
+        await self._database.write(job.owner_id, outbox.abandon, job.argument("message_id"), now=self._clock.now())
 
     async def _call(self, job: Job, message: OutboundMessage, account: Account, channel: Channel) -> None:
         await pass_failpoint("send.before_call")

@@ -59,15 +59,16 @@ def put_account(tx: OwnerTx, account_sid: str, tokens: str, *, now: int) -> None
     )
 
 
-def put_number(tx: OwnerTx, account_sid: str, address: str) -> bool:
-    """Connect an address of the account; False if another owner has it."""
+def put_number(tx: OwnerTx, account_sid: str, address: str, *, now: int) -> bool:
+    """Connect an address of the account, to hear what is written to it from now on; False if another owner has it."""
     taken = tx.one(
         """
-        INSERT INTO twilio_numbers (owner_id, account_sid, address) VALUES (:owner, :account_sid, :address)
+        INSERT INTO twilio_numbers (owner_id, account_sid, address, heard_until) VALUES (:owner, :account_sid, :address, :now)
         ON CONFLICT (account_sid, address) DO UPDATE SET address = excluded.address RETURNING owner_id = :owner AS ours
         """,
         account_sid=account_sid,
         address=address,
+        now=now,
     )
     return bool(taken and taken["ours"])
 

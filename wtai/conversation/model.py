@@ -246,3 +246,8 @@ class OutboundMessage:
     parked: str | None
     content_sid: str | None
     content_variables: str | None
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether sending was given up with the provider certainly having nothing of it: it may be tried again."""
+        return self.status is Status.FAILED and self.sending_at is None

@@ -119,7 +119,7 @@ def look(tx: OwnerTx, message_id: int) -> OutboundMessage:
 def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
     """Commit that the provider is about to be called, or tell that an earlier call's outcome must be found out first."""
     message = look(tx, message_id)
-    if message.status is Status.QUEUED:
+    if message.status is Status.QUEUED or message.is_abandoned:
         if _is_held_back(tx, message, now):
             return Due(Step.NOTHING, message)
         store.start_call(tx, message_id, now=now)
@@ -164,6 +164,16 @@ def not_accepted(tx: OwnerTx, message_id: int, *, now: int) -> None:
     """The provider certainly did not take the call: the message may be sent again, unless an earlier call turned out well."""
     if _is_called(tx, message_id):
         store.set_status(tx, message_id, Status.QUEUED, now=now)
+
+
+def abandon(tx: OwnerTx, message_id: int, *, now: int) -> None:
+    """Nobody tries to send the message any more, until somebody has its job tried again."""
+    message = look(tx, message_id)
+    if message.status is Status.QUEUED and message.parked is None:
+        store.forget_call(tx, message_id)
+        _move(tx, message_id, message.status, Status.FAILED, now=now)
+    elif message.status is Status.SENDING:
+        _move(tx, message_id, message.status, Status.UNKNOWN, now=now)
 
 
 def failed(tx: OwnerTx, message_id: int, error_code: int | None, held_back: str | None, *, now: int) -> None:

@@ -84,6 +84,11 @@ def start_call(tx: OwnerTx, message_id: int, *, now: int) -> None:
     )
 
 
+def forget_call(tx: OwnerTx, message_id: int) -> None:
+    """The provider certainly has nothing of the message."""
+    tx.run("UPDATE messages SET sending_at = NULL WHERE owner_id = :owner AND id = :id", id=message_id)
+
+
 def set_status(
     tx: OwnerTx, message_id: int, status: Status, *, provider_sid: str | None = None, error_code: int | None = None, now: int
 ) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from wtai.channels import missed_store
 from wtai.clock import SECOND, Clock
 from wtai.db.backup import DATABASE, Manifest, unpack
 from wtai.db.lock import InstanceLock
@@ -65,6 +66,8 @@ async def restore(file: Path, places: Places, digests: AddressDigests, clock: Cl
             media = folder / "media" if manifest.with_media else places.media
             eraser = Eraser(database, digests, clock, media=media, backups=places.backups)
             receipts = await eraser.apply(tombstones)
+            # What was written since the back-up may have been answered since: nobody knows, and nobody is answered twice.
+            await database.system_write(missed_store.hear_from_now_on, now=clock.now())
             doubtful = await database.system_write(erasures_store.doubt_unsent, now=clock.now())
         finally:
             await database.close()

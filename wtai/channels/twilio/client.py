@@ -1,4 +1,4 @@
-"""Twilio's REST API as a Channel: send a message, list what was sent, show the typing indicator.
+"""Twilio's REST API as a Channel: send a message, list what was sent and what people wrote, show the typing indicator.
 
 Creating a message has no idempotency key, so an error says exactly what is known: SendThrottled and SendRejected only where
 Twilio certainly did not take the message, SendUnknown for all else. Nothing is tried twice here; who calls decides.
@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,11 +19,12 @@ from multidict import CIMultiDictProxy
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from yarl import URL
 
-from wtai.channels.channel import Account, Listed, Outgoing
+from wtai.channels.channel import Account, Heard, Listed, Outgoing
 from wtai.channels.twilio.errors import Reaction, held_back, meaning, reaction
-from wtai.channels.twilio.inbound import STATUSES
+from wtai.channels.twilio.form import CONTENT_TYPE, parse_form
+from wtai.channels.twilio.inbound import STATUSES, parse
 from wtai.clock import DAY, MINUTE, SECOND
-from wtai.conversation.model import Status
+from wtai.conversation.model import Inbound, Status
 from wtai.errors import SendError, SendRejected, SendThrottled, SendUnknown, SettingsError
 
 API_URL = "https://api.twilio.com"
@@ -31,6 +32,8 @@ MESSAGING_URL = "https://messaging.twilio.com"
 
 PAGE_SIZE = 50
 MAX_PAGES = 10
+HEARD_PAGE_SIZE = 200
+MAX_HEARD_PAGES = 100
 
 _API = "/2010-04-01"
 _MAX_ANSWER = 4 * 1024 * 1024
@@ -48,6 +51,24 @@ class _Answer:
     body: bytes | None
     """None where it broke off or was too long."""
     retry_after_ms: int | None
+
+
+def _milliseconds(rfc2822: object) -> int:
+    """An RFC 2822 date in milliseconds since 1970. ValueError if it is none."""
+    when = parsedate_to_datetime(str(rfc2822))
+    # "-0000" means UTC of a machine somewhere, and Python then leaves the zone out.
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * SECOND
+
+
+class _Row(BaseModel):
+    sid: str
+    status: str
+    body: str | None
+    date_created: Annotated[int, BeforeValidator(_milliseconds)]
+    error_code: int | None = None
+    direction: str = ""
+    sender: Annotated[str | None, Field(alias="from")] = None
+    num_media: int = 0
 
 
 class TwilioChannel:
@@ -101,19 +122,59 @@ class TwilioChannel:
         which a message not sent yet does not have. ``Listed.status`` is a value of Status. SendUnknown where the list has
         more than ``PAGE_SIZE * MAX_PAGES`` messages to read: a part of it proves no absence.
         """
+        wanted = [("To", recipient), ("From", sender), ("PageSize", str(PAGE_SIZE))]
+        rows = await self._list(account, wanted, since, MAX_PAGES)
+        return sorted(map(_listed, rows), key=lambda listed: listed.created_at, reverse=True)
+
+    async def heard(self, account: Account, address: str, since: int) -> list[Heard]:
+        """What people wrote to ``address`` in the second of ``since`` or later, oldest first.
+
+        SendUnknown where that is more than ``HEARD_PAGE_SIZE * MAX_HEARD_PAGES`` messages.
+        """
+        day = datetime.fromtimestamp(since // SECOND, UTC).strftime("%Y-%m-%d")
+        wanted = [("To", address), ("DateSent>", day), ("PageSize", str(HEARD_PAGE_SIZE))]
+        rows = [row for row in await self._list(account, wanted, since, MAX_HEARD_PAGES) if row.direction == "inbound"]
+        # Of those of one second, too, the list has the newest first.
+        rows.reverse()
+        rows.sort(key=lambda row: row.date_created)
+        return [Heard(row.sid, row.sender or "", address, row.body or "", row.num_media, row.date_created) for row in rows]
+
+    async def fetch(self, account: Account, heard: Heard) -> Inbound:
+        """The message as its webhook would have told it, without what only webhooks tell: names, buttons, places, quotes.
+
+        MalformedPost if it cannot have been one.
+        """
+        form = [
+            ("MessageSid", heard.provider_sid),
+            ("AccountSid", account.account_sid),
+            ("From", heard.sender),
+            ("To", heard.address),
+            ("Body", heard.body),
+            ("SmsStatus", "received"),
+        ]
+        if heard.media:
+            files = f"{_API}/Accounts/{quote(account.account_sid, safe='')}/Messages/{quote(heard.provider_sid, safe='')}/Media"
+            found = _read(_Files, await self._call(account, "GET", f"{self._base_url}{files}.json")).media_list
+            for number, file in enumerate(found):
+                form.append((f"MediaUrl{number}", f"{self._base_url}{files}/{quote(file.sid, safe='')}"))
+                form.append((f"MediaContentType{number}", file.content_type))
+        return parse(parse_form(_encoded(form).encode(), CONTENT_TYPE))
+
+    async def _list(self, account: Account, wanted: Pairs, since: int, most_pages: int) -> list[_Row]:
+        """All messages that fit ``wanted``, newest first, down to the second of ``since``."""
         earliest = since // SECOND * SECOND
-        found: list[Listed] = []
-        url = f"{self._messages(account)}?{_encoded([('To', recipient), ('From', sender), ('PageSize', str(PAGE_SIZE))])}"
-        for _ in range(MAX_PAGES):
+        found: list[_Row] = []
+        url = f"{self._messages(account)}?{_encoded(wanted)}"
+        for _ in range(most_pages):
             page = _read(_Page, await self._call(account, "GET", url))
             fitting = [row for row in page.messages if row.date_created >= earliest]
-            found += [_listed(row) for row in fitting]
+            found += fitting
             if not page.next_page_uri or (page.messages and not fitting):
-                return sorted(found, key=lambda listed: listed.created_at, reverse=True)
+                return found
             if not page.next_page_uri.startswith(f"{_API}/"):
                 raise SendUnknown("Twilio's message list goes on at an address outside its API")
             url = self._base_url + page.next_page_uri
-        raise SendUnknown(f"Twilio lists more than {PAGE_SIZE * MAX_PAGES} messages to this recipient since then")
+        raise SendUnknown(f"Twilio lists more than {len(found)} such messages since then")
 
     async def typing(self, account: Account, inbound_sid: str) -> None:
         """Show "typing…" until the answer or for 25 s. Twilio also marks the inbound message as read."""
@@ -163,13 +224,6 @@ class TwilioChannel:
         return self._opened
 
 
-def _milliseconds(rfc2822: object) -> int:
-    """An RFC 2822 date in milliseconds since 1970. ValueError if it is none."""
-    when = parsedate_to_datetime(str(rfc2822))
-    # "-0000" means UTC of a machine somewhere, and Python then leaves the zone out.
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * SECOND
-
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -177,17 +231,18 @@ class _Created(BaseModel):
     sid: Annotated[str, Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$")]
 
 
-class _Row(BaseModel):
-    sid: str
-    status: str
-    body: str | None
-    date_created: Annotated[int, BeforeValidator(_milliseconds)]
-    error_code: int | None = None
-
-
 class _Page(BaseModel):
     messages: list[_Row]
     next_page_uri: str | None = None
+
+
+class _File(BaseModel):
+    sid: str
+    content_type: str
+
+
+class _Files(BaseModel):
+    media_list: list[_File]
 
 
 class _Problem(BaseModel):

@@ -102,7 +102,7 @@ async def add_number(call: Call[NewNumber, None]) -> AccountView:
 
     def work(tx: OwnerTx) -> AccountView:
         row = account_row(tx, call.ids["account"])
-        connect_number(tx, row.account_sid, call.body.number, "/number")
+        connect_number(tx, row.account_sid, call.body.number, "/number", now=call.now)
         return _shown(account_row(tx, row.account_sid))
 
     return await call.commit(work)
@@ -124,16 +124,16 @@ def connect_account(tx: OwnerTx, sealer: Sealer, given: NewAccount, *, now: int)
         raise _taken("/account_sid", "the account is connected already; give it other tokens or more numbers")
     accounts.connect(tx, sealer, sid, tokens_of(given), [], now=now)
     for index, number in enumerate(given.numbers):
-        connect_number(tx, sid, number, f"/numbers/{index}")
+        connect_number(tx, sid, number, f"/numbers/{index}", now=now)
     return account_row(tx, sid)
 
 
-def connect_number(tx: OwnerTx, account_sid: str, address: str, where: str) -> None:
+def connect_number(tx: OwnerTx, account_sid: str, address: str, where: str, *, now: int) -> None:
     """One more number of an account. Problem, pointing at ``where``, if it is connected elsewhere; QuotaReached."""
     if (account_sid, address) in store.numbers(tx):
         return
     require_room_for_number(tx, count_addresses(tx))
-    if not store.put_number(tx, account_sid, address):
+    if not store.put_number(tx, account_sid, address, now=now):
         raise _taken(where, "the number is connected elsewhere")
 
 

@@ -78,7 +78,7 @@ async def add_number(visit: Visit) -> web.StreamResponse:
 
         def write(tx: OwnerTx) -> None:
             with _pointed(visit):
-                connect_number(tx, account_row(tx, sid).account_sid, said.number, "/number")
+                connect_number(tx, account_row(tx, sid).account_sid, said.number, "/number", now=visit.now)
 
         await visit.audited("channel_accounts.update", sid, write)
         return over(visit, f"{_PATH}/{sid}", "connected")

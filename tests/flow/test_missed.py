@@ -1,0 +1,141 @@
+"""What people wrote while nobody took it is found in the provider's list and answered as if its webhook had come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.program import World, open_world, person
+from wtai.app import Running
+from wtai.channels.missed import MISSED
+from wtai.clock import SystemClock
+from wtai.db.tx import PLATFORM
+from wtai.identity.audit_store import OPERATOR
+from wtai.jobs.store import enqueue
+from wtai.privacy.eraser import Eraser
+
+ANA, BRUNO = person(1), person(2)
+_LONGER_THAN_GRACE = 0.4
+_DAY_MS = 24 * 3_600_000
+
+
+@pytest.fixture
+async def world(data_dir: Path) -> AsyncIterator[World]:
+    async with open_world(data_dir, owners=2) as opened:
+        opened.twilio.webhook_url = "http://127.0.0.1:9"  # nobody is there yet
+        yield opened
+
+
+async def look(program: Running) -> None:
+    """What a timer does every few minutes."""
+    await program.database.write(PLATFORM, enqueue, MISSED, {}, now=SystemClock().now())
+
+
+def inbound(world: World) -> list[tuple[str, str]]:
+    rows = world.rows("SELECT provider_sid, body FROM messages WHERE direction = 'inbound' ORDER BY id")
+    return [(row["provider_sid"], row["body"]) for row in rows]
+
+
+async def test_what_was_written_while_the_program_was_down_is_answered_once_it_is_back(world: World) -> None:
+    texts = ["oi", "tem bolo?", "ó, 2 + 2 = 4 & 100%"]
+    results = [await world.say(ANA, text) for text in texts]
+    results.append(await world.say(BRUNO, "sou do outro", line=world.lines[1]))
+    assert {result.status for result in results} == {0}
+    async with world.running():
+        await world.until(lambda: len(inbound(world)) == 4)
+        await world.at_rest()
+        # Twilio's own late tries of the same messages change nothing.
+        assert [(await world.twilio.redeliver(result.sid)).status for result in results] == [200] * 4
+        await world.at_rest()
+    of_first = [(result.sid, text) for result, text in zip(results, texts, strict=False)]
+    assert [one for one in inbound(world) if one[1] in texts] == of_first
+    assert " | ".join(message.body.removeprefix("eco: ") for message in world.sent_to(ANA)) == " | ".join(texts)
+    assert [(message.body, message.from_) for message in world.sent_to(BRUNO)] == [("eco: sou do outro", world.lines[1].number)]
+
+
+async def test_a_photo_that_was_missed_is_fetched(world: World) -> None:
+    png = bytes.fromhex("89504e470d0a1a0a") + b"\0" * 40
+    await world.say(ANA, "olha", media=[("image/png", png)])
+    async with world.running():
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+    assert world.rows("SELECT kind, body FROM messages WHERE direction = 'inbound'") == [{"kind": "image", "body": "olha"}]
+    stored = Path(world.settings().media.directory) / world.value("SELECT path FROM media")
+    assert stored.read_bytes() == png
+
+
+async def test_only_what_came_since_the_number_was_connected_is_asked_for(world: World) -> None:
+    old = await world.say(ANA, "de ontem")
+    message = world.twilio.messages.get(world.line.account_sid, old.sid)
+    message.created_at = message.updated_at = message.sent_at = message.created_at - _DAY_MS
+    await world.say(ANA, "de agora")
+    async with world.running():
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+    assert [body for _, body in inbound(world)] == ["de agora"]
+
+
+async def test_a_message_is_left_to_its_webhook_for_a_while(world: World) -> None:
+    await world.say(ANA, "oi")
+    async with world.running(twilio={"reconcile_seconds": 1.5}):
+        await world.until(lambda: bool(world.rows("SELECT 1 FROM jobs WHERE state = 'scheduled'")))
+        assert inbound(world) == []
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+    assert len(inbound(world)) == 1
+
+
+async def test_a_list_that_fails_loses_nothing_and_leaves_no_dead_job(world: World) -> None:
+    await world.say(ANA, "oi")
+    world.twilio.tokens[world.line.account_sid] = "rotated"
+    async with world.running() as program:
+        await world.until(lambda: any("To=" in request.path for request in world.twilio.requests))
+        await world.at_rest()
+        assert inbound(world) == []
+        world.twilio.tokens[world.line.account_sid] = world.line.token
+        await look(program)
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+    assert world.rows("SELECT 1 FROM jobs") == []
+
+
+async def test_what_was_heard_is_not_asked_for_again(world: World) -> None:
+    async with world.running() as program:
+        await world.say(ANA, "oi")
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+        before = world.value("SELECT heard_until FROM twilio_numbers WHERE address = :address", address=world.line.number)
+        await asyncio.sleep(_LONGER_THAN_GRACE)
+        await look(program)
+        await world.at_rest()
+        after = world.value("SELECT heard_until FROM twilio_numbers WHERE address = :address", address=world.line.number)
+    assert after > before
+    assert [body for _, body in inbound(world)] == ["oi"]
+
+
+async def test_an_erased_person_does_not_come_back_from_the_list(world: World) -> None:
+    async with world.running() as program:
+        await world.say(ANA, "oi")
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+        eraser = Eraser.of(world.settings(), program.database, SystemClock())
+        await eraser.erase_user(world.line.owner_id, world.value("SELECT public_id FROM users WHERE name IS NOT NULL"), OPERATOR)
+        asked = len(world.twilio.requests)
+        await asyncio.sleep(_LONGER_THAN_GRACE)
+        await look(program)
+        await world.until(lambda: any("To=" in request.path for request in list(world.twilio.requests)[asked:]))
+        await world.until(lambda: world.value("SELECT count(*) FROM jobs WHERE kind NOT LIKE 'finish%'") == 0)
+        assert inbound(world) == []
+
+
+@pytest.mark.parametrize("hit", [1, 2])
+async def test_killed_while_it_is_received_a_missed_message_is_answered_once(world: World, free_port: int, hit: int) -> None:
+    for text in ("um", "dois"):
+        await world.say(ANA, text)
+    async with world.process(free_port, failpoints=f"ack.before_commit={hit}:kill") as process:
+        await world.until(lambda: not process.alive or len(inbound(world)) == 2)
+    async with world.process(free_port):
+        await world.until(lambda: len(inbound(world)) == 2)
+        await world.at_rest()
+    assert " | ".join(message.body.removeprefix("eco: ") for message in world.sent_to(ANA)) == "um | dois"

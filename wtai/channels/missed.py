@@ -1,0 +1,126 @@
+"""The jobs that find what people wrote while nobody took it: the program or its proxy was down for longer than Twilio tries.
+
+Every number has a moment up to which everything was heard. What the provider lists since then and nobody told us is received
+as the webhook would have received it. A message that a webhook brings as well is a repeat, whoever comes first.
+"""
+
+from typing import Final
+
+import structlog
+
+from wtai.channels import missed_store
+from wtai.channels.accounts import Accounts
+from wtai.channels.channel import Account, Channel, Heard
+from wtai.clock import MINUTE, Clock
+from wtai.conversation import inbox
+from wtai.conversation.kept_opt_outs_store import Digests
+from wtai.conversation.store import has_message
+from wtai.db.tx import Database, OwnerTx, SystemTx
+from wtai.errors import NotFound, Retry, SendError, WtaiError
+from wtai.identity.preferences import Preferences, merged
+from wtai.jobs.queue import Job
+from wtai.jobs.store import BACKGROUND, enqueue
+
+log = structlog.get_logger(__name__)
+
+MISSED: Final = "find_missed"
+"""The kind of job that has every account looked at; no payload."""
+
+MISSED_OF: Final = "find_missed_of_account"
+"""The kind of job that looks at one account; its payload is {"account_id"}."""
+
+_CLOCKS_APART_MS = 2 * MINUTE
+"""How far the provider's clock may be behind ours when it dates a message."""
+
+
+class Missed:
+    """Receives what the webhooks missed. A message is left to them for ``grace_ms``, since they know more of it.
+
+    ``base`` holds for owners that chose nothing.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        channel: Channel,
+        clock: Clock,
+        *,
+        base: Preferences,
+        digests: Digests,
+        grace_ms: int,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._channel = channel
+        self._clock = clock
+        self._base = base
+        self._digests = digests
+        self._grace_ms = grace_ms
+
+    async def handle(self, job: Job) -> None:  # noqa: ARG002 - what every handler is given
+        """Have every connected account looked at."""
+        await self._database.system_write(_look_at_all, now=self._clock.now())
+
+    async def handle_account(self, job: Job) -> None:
+        """Receive what was missed at the account's numbers. Retry while a message is too new to be counted as missed.
+
+        Where the provider does not list, the next sweep looks again, from where this one stood.
+        """
+        numbers = await self._database.read(job.owner_id, missed_store.heard_until, job.argument("account_id"))
+        settled = [await self._listen(job, address, until) for address, until in numbers.items()]
+        if not all(settled):
+            raise Retry("what was just written is left to the webhook", delay_ms=self._grace_ms, counts=False)
+
+    async def _listen(self, job: Job, address: str, until: int) -> bool:
+        """False if a message is not known so far, and too new to be counted as missed."""
+        told_by = self._clock.now() - self._grace_ms
+        try:
+            account = await self._accounts.of_owner(job.owner_id, address)
+            found = await self._channel.heard(account, address, until - _CLOCKS_APART_MS)
+            unknown = await self._database.read(job.owner_id, _unknown, found, self._digests)
+            missed = [heard for heard in unknown if heard.created_at <= told_by]
+            for heard in missed:
+                await self._receive(account, heard)
+        except NotFound:  # disconnected meanwhile
+            return True
+        except SendError as exc:
+            log.warning("missed.not_listed", owner=job.owner_id, reason=str(exc))
+            return True
+        await self._database.write(job.owner_id, missed_store.set_heard, address, told_by)
+        return len(missed) == len(unknown)
+
+    async def _receive(self, account: Account, heard: Heard) -> None:
+        try:
+            message = await self._channel.fetch(account, heard)
+        except SendError:
+            raise
+        except WtaiError as exc:
+            log.error("message.unreadable", owner=account.owner_id, sid=heard.provider_sid, reason=str(exc))  # noqa: TRY400
+            return
+        received = await self._database.write(
+            account.owner_id,
+            inbox.receive,
+            message,
+            merged(self._base, account.preferences),
+            digests=self._digests,
+            now=self._clock.now(),
+        )
+        log.info("message.missed", owner=account.owner_id, sid=heard.provider_sid, kind=message.kind, new=received.new)
+
+
+def _look_at_all(tx: SystemTx, *, now: int) -> None:
+    for account in missed_store.connected_accounts(tx):
+        name = f"missed:{account.id}"
+        owner = tx.for_owner(account.owner_id)
+        enqueue(owner, MISSED_OF, {"account_id": account.id}, key=name, unique_key=name, priority=BACKGROUND, now=now)
+
+
+def _unknown(tx: OwnerTx, found: list[Heard], digests: Digests) -> list[Heard]:
+    """Those that are not here, and were not erased here with whoever wrote them."""
+    new = [heard for heard in found if not has_message(tx, heard.provider_sid)]
+    return [
+        heard
+        for heard in new
+        if not missed_store.was_erased_since(tx, digests(tx, heard.sender), heard.created_at - _CLOCKS_APART_MS)
+    ]
