@@ -158,6 +158,17 @@ async def test_what_was_about_to_be_sent_is_looked_for_before_it_is_sent_again(d
     assert tuple(row) == ("unknown", 7)
 
 
+async def test_what_was_written_since_the_backup_may_have_been_answered_and_is_not_fetched(data_dir: Path) -> None:
+    async with open_place(data_dir) as place:
+        await house(place)
+        await place.database.system_write(lambda tx: tx.run("UPDATE twilio_numbers SET heard_until = 7"))
+        made = await backups(place).create(with_media=True)
+    await brought_back(data_dir, made.path)
+    with closing(connect(data_dir / "wtai.db", read_only=True)) as connection:
+        (until,) = connection.execute("SELECT min(heard_until) FROM twilio_numbers").fetchone()
+    assert until > 7
+
+
 async def test_what_was_there_is_put_aside_and_a_running_program_is_left_alone(data_dir: Path) -> None:
     async with open_place(data_dir) as place:
         ana, _ = await house(place)
