@@ -136,11 +136,17 @@ def server(
 
 @contextmanager
 def program(
-    data: Path, *, role: str, core: int | None = None, port: int | None = None, settings: Mapping[str, str] | None = None
+    data: Path,
+    *,
+    role: str,
+    core: int | None = None,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    start: Sequence[str] = ("-m", "wtai"),
 ) -> Iterator[Server]:
-    """``wtai run`` on an installed data directory."""
+    """``wtai run`` on an installed data directory; ``start`` are Python's own arguments."""
     port = port or free_port()
-    command = ["-m", "wtai", "--data-dir", str(data), "run", "--role", role, "--port", str(port)]
+    command = [*start, "--data-dir", str(data), "run", "--role", role, "--port", str(port)]
     with server(command, port, core=core, settings={"server.public_url": PUBLIC_URL, **(settings or {})}) as running:
         yield running
 
