@@ -1,6 +1,7 @@
 """Who answers, what they do, what they may say, and what it cost: whole turns through the program."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -109,6 +110,18 @@ async def test_the_router_is_told_of_the_owners_specialists_and_of_no_other(worl
     assert enum == ["general", "finance", "bolos"]
     assert "Você vende bolos." in answered["messages"][0]["content"]
     assert world.value("SELECT feature FROM conversations") == "bolos"
+
+
+@pytest.mark.parametrize("name", ["cobrança", "a" * 60])
+async def test_a_name_that_servers_refuse_keeps_nobody_from_answering(world: World, name: str) -> None:
+    own = json.dumps({"description": "cobranças", "prompt": "Você cobra."})
+    async with world.running() as program:
+        await program.database.write(world.line.owner_id, set_feature, Feature(name, True, own), actor=OPERATOR, now=0)
+        assert await say(world, "quanto gastei?", picks("finance"), says("Nada ainda.")) == "Nada ainda."
+    answered: Any = world.model.requests[-1]
+    offered = {tool["function"]["name"] for tool in answered["tools"]}
+    assert {"transfer_to_general", "transfer_to_relationship"} <= offered
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tool) for tool in offered)
 
 
 @pytest.mark.parametrize("nonsense", ["vendas", "relationship; drop", ""])

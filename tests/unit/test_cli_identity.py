@@ -138,7 +138,15 @@ def test_a_feature_is_checked_before_it_is_set(wtai: Wtai, owner: str) -> None:
     assert (general["enabled"], general["config"]) == (False, {"model": "my-model"})
     refused = wtai("feature", "set", owner, "general", "--config-file", "-", stdin='{"modle": "x"}', code=1)
     assert "modle" in refused.stderr
-    wtai("feature", "set", owner, "No Name", "--config-file", "-", stdin="{}", code=1)
+    own = '{"description": "d", "prompt": "p"}'
+    for name, said in (
+        ("No Name", "lower case"),
+        ("cobrança", "from a to z"),
+        ("a" * 60, "up to 40"),
+        ("memory", "program's own"),
+    ):
+        refused = wtai("feature", "set", owner, name, "--config-file", "-", stdin=own, code=1)
+        assert said in refused.stderr
     wtai("feature", "set", owner, "general", code=2)
 
 

@@ -191,6 +191,18 @@ async def test_features_are_set_within_their_own_models(api: Api) -> None:
     assert pages == list(listed)
 
 
+async def test_a_specialist_has_a_name_that_every_model_server_takes(api: Api) -> None:
+    own = {"config": {"description": "Encomendas de bolos", "prompt": "Você anota encomendas."}}
+    unfit = {"cobrança": "letters from a to z", "a" * 60: "up to 40", "No Name": "lower case", "4bolos": "a letter first"}
+    taken = dict.fromkeys(("router", "memory", "voice", "transfer_to_bolos"), "the program's own")
+    for name, said in (unfit | taken).items():
+        refused = await api.admin("PUT", f"/features/{name}", own)
+        assert (refused.status, refused.slug, refused.pointers) == (422, "invalid", []), refused.text
+        assert said in refused.body["detail"]
+    longest = await api.admin("PUT", f"/features/{'b' * 40}", own)
+    assert longest.status == 200, longest.text
+
+
 async def test_of_changes_of_a_feature_at_once_one_is_made(api: Api) -> None:
     version = (await api.admin.get("/features/finance")).body["version"]
     bodies = [{"enabled": bool(number % 2)} for number in range(10)]

@@ -148,7 +148,15 @@ async def test_what_the_plan_does_not_have_is_not_switched_on(staff: Staff) -> N
 
 
 async def test_a_name_that_is_taken_or_no_name_is_refused_at_its_field(staff: Staff) -> None:
-    for name, words in (("finance", "There is a specialist of this name"), ("Bolos!", "lower case"), ("", "Write something")):
+    unfit = "Take up to 40 lower case letters from a to z"
+    for name, words in (
+        ("finance", "There is a specialist of this name"),
+        ("Bolos!", "lower case"),
+        ("", "Write something"),
+        ("cobrança", unfit),
+        ("a" * 60, unfit),
+        ("voice", unfit),
+    ):
         reply = await staff.admin.post("/console/settings/features", {"name": name, "description": "d", "prompt": "p"})
         assert reply.status == 422
         assert re.search(rf'id="e-name">[^<]*{words}', reply.text), name

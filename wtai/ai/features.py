@@ -1,10 +1,16 @@
 """What an owner may set of a specialist: the base of every feature's ``config``."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Line = Annotated[str, Field(min_length=1, max_length=300)]
+
+OWN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+"""Names that an owner may give: part of a tool's name, which OpenAI takes in ASCII and up to 64 characters only."""
+RESERVED: Final = frozenset({"router", "memory", "voice"})
+"""Names under which the program books what it spends itself."""
 
 
 class FeatureConfig(BaseModel):

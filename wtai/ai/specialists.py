@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from wtai.ai.agent import HANDOFF_PREFIX, Agent, Handoff
-from wtai.ai.features import FeatureConfig, OwnSpecialist
+from wtai.ai.features import OWN_NAME, RESERVED, FeatureConfig, OwnSpecialist
 from wtai.ai.features_store import Feature
 from wtai.ai.memory.memories import Memories
 from wtai.ai.router import router
@@ -20,6 +20,7 @@ from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.memory import memory_tools
 from wtai.ai.tools.relationship import RelationshipConfig, relationship_tools
 from wtai.ai.tools.tool import AnyTool
+from wtai.ai.wire import sendable_name
 from wtai.errors import WtaiError
 from wtai.identity.plans import PlanLimits, allowed_features
 
@@ -30,6 +31,10 @@ _KEPT: Final = 1_000
 
 class WrongFeature(WtaiError):
     """A feature's configuration does not fit. The message names each place."""
+
+
+class WrongName(WrongFeature):
+    """A name that no specialist of an owner's own may have. The message says which do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,9 @@ class Specialists:
 
     def _build(self, locale: str, features: tuple[Feature, ...], own_tools: tuple[AnyTool, ...]) -> Roster:
         chosen = {feature.name: feature for feature in features}
-        off = {feature.name for feature in features if not feature.enabled}
+        off = {feature.name for feature in features if not (feature.enabled and _is_sendable(feature.name))}
         names = [name for name in dict.fromkeys([*FAMILIES, *chosen]) if name not in off] or [DEFAULT]
-        configs = {name: checked(name, chosen[name].config if name in chosen else "{}") for name in names}
+        configs = {name: _parsed(name, chosen[name].config if name in chosen else "{}") for name in names}
         alone = {name: self._agent(name, config, locale, own_tools) for name, config in configs.items()}
         agents = {name: replace(agent, handoffs=_handoffs(agent, alone.values())) for name, agent in alone.items()}
         default = DEFAULT if DEFAULT in agents else next(iter(agents))
@@ -120,10 +125,19 @@ class Specialists:
 
 
 def checked(name: str, config: str) -> FeatureConfig:
-    """The configuration of feature ``name`` from JSON. WrongFeature says what does not fit and where."""
+    """The configuration of feature ``name`` from JSON. WrongName; WrongFeature says what does not fit and where."""
+    if name in RESERVED or name.startswith(HANDOFF_PREFIX):
+        raise WrongName(f"{name!r} is a name of the program's own: take another one for a specialist")
+    if name not in FAMILIES and not OWN_NAME.fullmatch(name):
+        raise WrongName(
+            f"{name!r} is no name for a specialist: take up to 40 lower case letters from a to z, digits and underscores, "
+            "a letter first"
+        )
+    return _parsed(name, config)
+
+
+def _parsed(name: str, config: str) -> FeatureConfig:
     family = FAMILIES.get(name)
-    if family is None and (not name.isidentifier() or name != name.lower() or name.startswith(HANDOFF_PREFIX)):
-        raise WrongFeature(f"{name!r} is no name for a specialist: take lower case letters, digits and underscores")
     try:
         return (family.config if family else OwnSpecialist).model_validate_json(config)
     except ValidationError as exc:
@@ -150,6 +164,12 @@ def prompt_id(agent: Agent) -> str:
 
 def _handoffs(agent: Agent, agents: Iterable[Agent]) -> tuple[Handoff, ...]:
     return tuple(Handoff(other.name, f"Hands over: {other.description}") for other in agents if other.name != agent.name)
+
+
+def _is_sendable(name: str) -> bool:
+    """Whether the tool that hands over to this specialist has a name that servers take; older releases let others be set."""
+    tool = Handoff(name, "").tool_name
+    return sendable_name(tool) == tool
 
 
 @cache

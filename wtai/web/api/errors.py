@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from wtai.ai.specialists import WrongFeature
+from wtai.ai.specialists import WrongFeature, WrongName
 from wtai.clock import SECOND
 from wtai.errors import InvalidTransition, NotFound, StaleVersion, StorageUnavailable, WtaiError
 from wtai.hooks.model import EndpointDisabled, InvalidEndpoint
@@ -46,6 +46,7 @@ KINDS: Final[Mapping[type[WtaiError], Kind]] = {
     WeakPassword: INVALID,
     UnknownScope: INVALID,
     WrongFeature: INVALID,
+    WrongName: INVALID,
     InvalidEndpoint: INVALID,
     LoginRefused: UNAUTHENTICATED,
     TokenRefused: UNAUTHENTICATED,

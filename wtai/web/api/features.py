@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from wtai.ai.features_store import Feature
-from wtai.ai.specialists import FAMILIES, WrongFeature, checked
+from wtai.ai.specialists import FAMILIES, checked
 from wtai.ai.views_store import FeatureRow, delete_feature, feature_rows, put_feature
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
@@ -55,12 +55,7 @@ async def set_feature(call: Call[FeatureGiven, None]) -> FeatureView:
     """In place of what was set before; without ``If-Match`` only where nothing is set."""
     name = call.ids["feature"]
     config = json.dumps(call.body.config, ensure_ascii=False)
-    try:
-        checked(name, config)
-    except WrongFeature as exc:
-        if name not in FAMILIES and not name.isidentifier():
-            raise NotFound(f"{name!r} is no name for a feature") from exc
-        raise
+    checked(name, config)
 
     def work(tx: OwnerTx) -> FeatureView:
         if call.body.enabled and not allowed_features(limits_of(tx), [name]):

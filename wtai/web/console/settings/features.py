@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Final
+from typing import Final
 
 from aiohttp import web
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from wtai.ai.features_store import Feature
 from wtai.ai.specialists import FAMILIES, checked, shipped_prompt
@@ -35,7 +35,7 @@ _LANGUAGES: Final = ("pt-BR", "es", "en")
 class Name(Given):
     """What a specialist of the owner's own is called."""
 
-    name: Annotated[str, Field(max_length=40, pattern=r"^[a-z][a-z0-9_]*$")]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

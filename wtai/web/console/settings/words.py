@@ -119,7 +119,10 @@ def _at_field(visit: Visit, error: Exception) -> tuple[str, str]:
         case TemplateExists():
             return "name", visit.text("There is a template of this name in this language already.")
         case WrongFeature():
-            return "name", visit.text("Take lower case letters, digits and underscores, a letter first.")
+            return "name", visit.text(
+                "Take up to 40 lower case letters from a to z, digits and underscores, a letter first, and none of the program's "
+                "own names."
+            )
         case InvalidEndpoint(pointer=pointer) | InvalidHttpTool(pointer=pointer):
             return _of_pointer(visit, pointer, str(error).partition(": ")[2])
     raise error
