@@ -389,16 +389,17 @@ async def test_a_history_that_is_too_long_is_cut_until_the_model_takes_it_and_st
 
 async def test_what_is_too_long_without_any_history_is_the_callers_to_decide() -> None:
     llm = Scripted(LlmRefused("too long", code=TOO_LONG))
-    with pytest.raises(LlmRefused):
-        await turn(llm, history=[User("q"), Assistant("a")])
+    outcome = await turn(llm, history=[User("q"), Assistant("a")])
+    assert (outcome.ending, str(outcome.cause)) == (Ending.CUT_OFF, "too long")
     assert len(llm.requests) == 2
 
 
-async def test_a_refused_call_is_not_repeated() -> None:
-    llm = Scripted(LlmRefused("no", code="insufficient_quota"))
-    with pytest.raises(LlmRefused):
-        await turn(llm)
-    assert len(llm.requests) == 1
+async def test_a_refused_call_is_not_repeated_and_what_was_done_before_it_is_told() -> None:
+    llm = Scripted(calls(("c1", "look", "{}")), LlmRefused("no", code="insufficient_quota"))
+    outcome = await turn(llm, tool("look", returning("1")))
+    assert (outcome.ending, str(outcome.cause), outcome.usage.requests) == (Ending.CUT_OFF, "no", 1)
+    assert [call.result for call in outcome.calls] == ["1"]
+    assert len(llm.requests) == 2
 
 
 # --- Handoffs

@@ -120,7 +120,7 @@ async def test_usage_adds_up_to_what_the_model_reported(house: House, budgets: B
         for llm in (first, first, second, third):
             assert (await llm.reply(ASKED)).text == "Nada."
     costs = [300, 2 * 464 + 1_536 + 300, 24, 150]
-    assert first.spent == Spent(costs[0] + costs[1], Usage(2_100, 40, 1_536, 2), calls=2)
+    assert first.spent == Spent(costs[0] + costs[1], Usage(2_100, 40, 1_536, 2), calls=2, model="big")
     assert (second.spent.cost, third.spent.cost) == (costs[2], costs[3])
     assert house.books() == (sum(costs), 0, 4)
     by_feature = await house.database.read(house.owner, usage_of, "feature", "2026-11-20", "2026-11-20")
@@ -174,7 +174,7 @@ async def test_without_a_budget_nothing_is_written_before_the_call_nor_after_a_f
         with pytest.raises(LlmUnavailable):
             await llm.reply(ASKED)
     assert house.books() == (300, 0, 1)
-    assert llm.spent == Spent(calls=1)
+    assert llm.spent == Spent(calls=1, model="big")
 
 
 # --- The ceiling
@@ -339,7 +339,7 @@ async def test_a_call_that_failed_for_certain_gives_back_what_it_held(house: Hou
         assert house.books() == (0, 0, 0)
         await llm.reply(ASKED)
     assert house.asked() == [("big", 1_000)]
-    assert llm.spent == Spent(300, Usage(100, 10, 0, 1), calls=2)
+    assert llm.spent == Spent(300, Usage(100, 10, 0, 1), calls=2, model="big")
 
 
 async def test_a_refused_call_gives_back_what_it_held(house: House) -> None:

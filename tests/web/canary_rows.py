@@ -83,7 +83,7 @@ def _settle_person(own: "_Rows", canary: Canary, agent: int) -> None:
     own.put("conversations", **of, state="EXPIRED", closed_at=own.now, question=None, previous_id=talk, assignee_id=agent)
     within = {"conversation_id": talk}
     own.put("conversation_events", **within, from_state="PENDING", to_state="HANDOFF", actor="staff")
-    texts = {name: json.dumps([canary.word]) for name in ("exchange", "calls", "memories")}
+    texts = {name: json.dumps([canary.word]) for name in ("exchange", "calls", "memories", "prompts")}
     result = own.put("ai_results", **within, **texts, route=json.dumps({"why": canary.word}), through_message_id=1)
     said = {"direction": "inbound", "author": "user", "status": "received", "parked": None}
     heard = own.put("messages", **within, **said, ai_result_id=result, content_variables=None)

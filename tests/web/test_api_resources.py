@@ -53,6 +53,7 @@ async def test_each_answer_of_the_ai_can_be_explained(api: Api) -> None:
     [result] = listed
     assert (result["conversation"], result["outcome"], result["feature"]) == (conversation, "answered", "general")
     assert result["requests"] == 1
+    assert (result["prompts"], result["stepped_down"]) == ([result["prompt_id"]], False)
     assert (await api.agent.get(f"/ai-results/{result['id']}")).body == result
     messages = (await api.agent.get(f"/conversations/{conversation}/messages")).body["items"]
     assert [message["ai_result"] for message in messages] == [result["id"], None]

@@ -173,12 +173,20 @@ async def test_a_sheet_explains_what_the_ai_did(staff: Staff) -> None:
         )
         connection.execute(
             "UPDATE ai_results SET memories = ?, calls = ?, route = ?, cost = 884, prompt_tokens = 100, cached_tokens = 40,"
-            " completion_tokens = 7, latency_ms = 321",
-            (json.dumps(memories), json.dumps([call]), '{"agent": "general", "how": "router"}'),
+            " completion_tokens = 7, latency_ms = 321, stepped_down = 1, prompts = ?",
+            (
+                json.dumps(memories),
+                json.dumps([call]),
+                '{"agent": "general", "how": "router", "model": "gpt-tiny"}',
+                '["router@0123456789ab", "general@ba9876543210"]',
+            ),
         )
     sheet = words((await staff.agent.get(f"/console/c/{conversation}/m/{answer}", HX_Request="true")).text)
     for told in (
         "picked by the router",
+        "a budget asked for a smaller model or a shorter answer",
+        "Model of the router gpt-tiny",
+        "Prompts router@0123456789ab general@ba9876543210",
         "100 in (40 cached), 7 out",
         "US$ 0.000884",
         "321 ms",

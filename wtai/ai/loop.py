@@ -13,7 +13,7 @@ from wtai.ai.history import repaired, window
 from wtai.ai.llm import TOO_LONG, Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.promises import unkept
 from wtai.ai.toolbox import Bounds, Call, Toolbox, failed
-from wtai.errors import LlmRefused, LlmUnavailable
+from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable
 from wtai.ids import public_id
 
 FIRST_PAUSE_SECONDS = 0.25
@@ -45,6 +45,8 @@ class Ending(StrEnum):
     """It said that something was done which no tool did."""
     TOOL = "tool"
     """A tool ended the turn, and what it did says the rest."""
+    CUT_OFF = "cut_off"
+    """The server refused, or a budget had no room for the next call: the outcome's ``cause``."""
 
 
 _STOPPED = {Finish.REFUSAL: Ending.REFUSAL, Finish.CONTENT_FILTER: Ending.CONTENT_FILTER}
@@ -70,39 +72,53 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished turn. ``text`` is empty unless ``ending`` is ANSWERED. ``exchange`` holds the tool calls and results in between,
-    without the final text; ``calls`` is the same for the audit, with times.
+    """A finished turn. ``text`` is empty unless ``ending`` is ANSWERED. ``agents`` had it one after the other. ``exchange`` holds
+    the tool calls and results in between, without the final text; ``calls`` is the same for the audit, with times.
     """
 
     ending: Ending
     text: str
-    agent: str
+    agents: tuple[str, ...]
     exchange: tuple[Message, ...]
     calls: tuple[Call, ...]
     usage: Usage
     model: str
+    cause: LlmRefused | BudgetReached | None = None
+
+    @property
+    def agent(self) -> str:
+        """The one that had the turn last."""
+        return self.agents[-1]
 
 
 @dataclass
 class _Turn:
     """A turn in progress."""
 
-    agent: Agent
+    agents: list[Agent]
     bounds: Bounds
     history: tuple[Message, ...]
     user: Sequence[User]
     exchange: list[Message] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
-    handoffs: int = 0
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     nudge: tuple[User, ...] = ()
     nudged: bool = False
     reminded: bool = False
 
-    def outcome(self, ending: Ending, text: str = "") -> Outcome:
-        return Outcome(ending, text, self.agent.name, _unsealed(self.exchange), tuple(self.calls), self.usage, self.model)
+    @property
+    def agent(self) -> Agent:
+        return self.agents[-1]
+
+    @property
+    def handoffs(self) -> int:
+        return len(self.agents) - 1
+
+    def outcome(self, ending: Ending, text: str = "", cause: LlmRefused | BudgetReached | None = None) -> Outcome:
+        names = tuple(agent.name for agent in self.agents)
+        return Outcome(ending, text, names, _unsealed(self.exchange), tuple(self.calls), self.usage, self.model, cause)
 
 
 async def run(
@@ -118,12 +134,11 @@ async def run(
 ) -> Outcome:
     """One turn of ``agents[start]``: from the user's messages to a text, or to the reason why there is none.
 
-    ``earlier`` is what was done in this turn before, as by a try that was interrupted. LlmUnavailable (after the retries) and
-    LlmRefused are the caller's to decide on.
+    ``earlier`` is what was done in this turn before, as by a try that was interrupted. LlmUnavailable after the retries.
     """
     deadline = asyncio.get_running_loop().time() + limits.turn_seconds
     bounds = Bounds(deadline, limits.max_tool_output_chars)
-    turn = _Turn(agents[start], bounds, repaired(history), user, told(earlier), list(earlier))
+    turn = _Turn([agents[start]], bounds, repaired(history), user, told(earlier), list(earlier))
     for number in range(1, limits.max_turns + 1):
         last = number == limits.max_turns
         try:
@@ -131,6 +146,8 @@ async def run(
                 reply = await _ask_fitting(llm, turn, limits.llm_retries, may_call_tools=not last)
         except TimeoutError:
             return turn.outcome(Ending.TIME_LIMIT)
+        except (LlmRefused, BudgetReached) as cause:
+            return turn.outcome(Ending.CUT_OFF, cause=cause)
         turn.usage, turn.model, turn.nudge = turn.usage + reply.usage, reply.model, ()
         if reply.finish in _STOPPED:
             ending: Ending | None = _STOPPED[reply.finish]
@@ -244,7 +261,7 @@ def _hand_over(turn: _Turn, calls: Sequence[ToolCall], agents: Mapping[str, Agen
         elif turn.handoffs >= limits.max_handoffs:
             answers[call.id] = failed(call, "No more transfers in this turn. Answer the user yourself.")
         else:
-            turn.agent, turn.handoffs = target, turn.handoffs + 1
+            turn.agents.append(target)
             answers[call.id] = Call(call.id, call.name, call.arguments, f"Transferred to {target.name}.", failed=False)
     return answers
 

@@ -24,12 +24,13 @@ After any other failure nothing was produced, and providers do not charge for it
 class Spent:
     """What the calls of a turn came to. ``cost`` in micros; ``calls`` were made, ``usage.requests`` of them answered.
 
-    ``stepped_down``: a budget asked for the small model, or for a shorter answer.
+    ``model`` was asked last. ``stepped_down``: a budget asked for the small model, or for a shorter answer.
     """
 
     cost: int = 0
     usage: Usage = field(default_factory=Usage)
     calls: int = 0
+    model: str = ""
     stepped_down: bool = False
 
 
@@ -77,7 +78,8 @@ class MeteredLlm:
         quote = await self._hold(purpose, quotes, now) if self._budgets.limited else quotes[0]
         if quote != quotes[0]:
             self._stepped_to = quote.model
-        self.spent = replace(self.spent, calls=self.spent.calls + 1, stepped_down=self._stepped_to is not None)
+        stepped_down = self._stepped_to is not None
+        self.spent = replace(self.spent, calls=self.spent.calls + 1, model=quote.model, stepped_down=stepped_down)
         try:
             reply = await self._meter.llm.reply(self._as_quoted(request, quote))
         except LlmError as failed:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from wtai.ai.agent import Agent
 from wtai.ai.answer import objects
 from wtai.ai.llm import Llm, LlmRequest, ResponseSchema, System, Usage, User
-from wtai.errors import LlmError
+from wtai.errors import BudgetReached, LlmError
 
 _TRIES: Final = 2
 _MAX_OUTPUT_TOKENS: Final = 512  # a reasoning model thinks within them, too
@@ -54,7 +54,7 @@ async def route(
     for _ in range(_TRIES):
         try:
             reply = await llm.reply(_request(router, agents, user))
-        except LlmError:
+        except (LlmError, BudgetReached):
             break
         usage, model = usage + reply.usage, reply.model
         picked = _picked(reply.text, agents)

@@ -24,8 +24,9 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True)
 class AiResult:
-    """What is kept of a turn for the audit and for the turns after it. ``exchange``, ``calls``, ``route`` and ``memories`` are
-    JSON; ``cost`` is in millionths of a US dollar.
+    """What is kept of a turn for the audit and for the turns after it. ``exchange``, ``calls``, ``route``, ``memories`` and
+    ``prompts`` are JSON; ``cost`` is in millionths of a US dollar. ``prompt_id`` is the last of ``prompts``, which also names the
+    router's and those of agents that handed over. ``stepped_down``: a budget asked for a smaller model, or a shorter answer.
     """
 
     feature: str
@@ -42,6 +43,8 @@ class AiResult:
     route: str = "{}"
     memories: str = "[]"
     cost: int = 0
+    prompts: str = "[]"
+    stepped_down: bool = False
 
 
 def count_turns(tx: OwnerTx, conversation_id: int) -> int:
@@ -113,10 +116,10 @@ def insert_result(tx: OwnerTx, conversation_id: int, through: int, result: AiRes
         """
         INSERT INTO ai_results (owner_id, public_id, conversation_id, through_message_id, feature, outcome, model, prompt_id,
             exchange, calls, requests, prompt_tokens, cached_tokens, completion_tokens, latency_ms, route, memories,
-            cost, created_at)
+            cost, prompts, stepped_down, created_at)
         VALUES (:owner, :public_id, :conversation_id, :through, :feature, :outcome, :model, :prompt_id,
             :exchange, :calls, :requests, :prompt_tokens, :cached_tokens, :completion_tokens, :latency_ms, :route, :memories,
-            :cost, :now)
+            :cost, :prompts, :stepped_down, :now)
         ON CONFLICT (owner_id, conversation_id, through_message_id) DO NOTHING
         RETURNING id
         """,
@@ -137,6 +140,8 @@ def insert_result(tx: OwnerTx, conversation_id: int, through: int, result: AiRes
         route=result.route,
         memories=result.memories,
         cost=result.cost,
+        prompts=result.prompts,
+        stepped_down=int(result.stepped_down),
         now=now,
     )
     return int(rows[0]["id"]) if rows else None

@@ -1,7 +1,7 @@
 """The part of a turn that asks models: who answers, with what in mind, and what comes of it."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from wtai.ai import context
-from wtai.ai.llm import Llm, Usage, User, messages_to_json
+from wtai.ai.llm import Llm, User, messages_to_json
 from wtai.ai.loop import Ending, Limits, Outcome, run, told
 from wtai.ai.memory.memories import Memories, Memory
-from wtai.ai.metering import Meter, MeteredLlm
+from wtai.ai.metering import Meter, MeteredLlm, Spent
 from wtai.ai.owed import Owed
 from wtai.ai.pictures import pictures
 from wtai.ai.router import Route, route
@@ -91,6 +91,7 @@ class Thinker:
         """
         roster = self._specialists.of(owed.locale, in_plan(owed.features, owed.limits), self._http_tools.of(owed.http_tools))
         now = self._clock.now()
+        started = self._clock.monotonic()
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
         shown = await pictures(self._media, owed.messages)
@@ -98,28 +99,17 @@ class Thinker:
         known = await self._memories.recall(owner_id, owed.conversation.user_id, said)
         users = [User(context.note(now, owed.chosen.time_zone, known.items)), User(said, images=shown)]
         await pass_failpoint("turn.before_model")
-        started = self._clock.monotonic()
-        feature = owed.conversation.feature or roster.default
-        routing = model = self._metered(owner_id, owed, "router")
+        routing = self._metered(owner_id, owed, "router")
         try:
             chosen = await self._route(routing, roster, owed)
             model = self._metered(owner_id, owed, chosen.agent)
             outcome = await run(model, roster.agents, chosen.agent, toolbox, owed.history, users, self._limits, earlier=earlier)
         except LlmUnavailable as exc:
             raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
-        except LlmRefused as exc:
-            log.error("turn.model_refused", code=exc.code, conversation=owed.conversation.public_id)  # noqa: TRY400
-            if exc.code == _NO_KEY_YET:
-                raise Retry(str(exc)) from exc
-            return failed(owed, cut_off(feature, exc.code, await toolbox.earlier(), {routing, model}))
-        except BudgetReached as exc:
-            result = cut_off(feature, NO_BUDGET, await toolbox.earlier(), {routing, model})
-            return Answer(result, "", State.HANDOFF, f"budget reached: {exc.budget}")
         await pass_failpoint("turn.after_model")
         result = replace(
-            _result(roster, chosen, outcome),
+            _result(roster, chosen, outcome, routing.spent, model.spent),
             latency_ms=round((self._clock.monotonic() - started) * 1000),
-            cost=routing.spent.cost + model.spent.cost,
             memories=_MEMORIES.dump_json(known.items, include=_REMEMBERED).decode(),
         )
         return _answer(owed, result, chosen, outcome, toolbox.question)
@@ -150,22 +140,10 @@ class Thinker:
         return await route(llm, roster.router, roster.agents, said, sticky=active, default=roster.default)
 
 
-def cut_off(feature: str, outcome: str, done: Sequence[Call], metered: Collection[MeteredLlm] = ()) -> AiResult:
-    """The result of a turn in which no model had the last word: what tools did until then, and what was spent."""
-    usage = sum((one.spent.usage for one in metered), Usage())
-    return AiResult(
-        feature,
-        outcome,
-        model="",
-        prompt_id="",
-        exchange=messages_to_json(tuple(told(done))),
-        calls=_CALLS.dump_json(tuple(done)).decode(),
-        requests=usage.requests,
-        prompt_tokens=usage.prompt,
-        cached_tokens=usage.cached,
-        completion_tokens=usage.completion,
-        cost=sum(one.spent.cost for one in metered),
-    )
+def cut_off(feature: str, outcome: str, done: Sequence[Call]) -> AiResult:
+    """The result of a turn whose tries are over, of which nothing is known but what tools did."""
+    exchange, calls = messages_to_json(tuple(told(done))), _CALLS.dump_json(tuple(done)).decode()
+    return AiResult(feature, outcome, model="", prompt_id="", exchange=exchange, calls=calls)
 
 
 def failed(owed: Owed, result: AiResult) -> Answer:
@@ -186,6 +164,8 @@ def _answer(owed: Owed, result: AiResult, chosen: Route, outcome: Outcome, quest
     if person is not None:
         reason = Reason.model_validate_json(person.arguments).reason
         return Answer(replace(result, outcome=HANDED_OVER), "", State.HANDOFF, reason, active=active)
+    if outcome.cause is not None:
+        return replace(_without_words(owed, result, outcome.cause), active=active)
     if outcome.ending is not Ending.ANSWERED:
         return replace(failed(owed, result), active=active)
     if question is None:
@@ -194,18 +174,34 @@ def _answer(owed: Owed, result: AiResult, chosen: Route, outcome: Outcome, quest
     return Answer(result, text, question=Question.ACTION, active=active)
 
 
-def _result(roster: Roster, chosen: Route, outcome: Outcome) -> AiResult:
-    usage = outcome.usage + chosen.usage
+def _without_words(owed: Owed, result: AiResult, cause: LlmRefused | BudgetReached) -> Answer:
+    """A person where a budget is used up, the fallback text where the model refused. Retry while there is no key yet."""
+    if isinstance(cause, BudgetReached):
+        return Answer(replace(result, outcome=NO_BUDGET), "", State.HANDOFF, f"budget reached: {cause.budget}")
+    log.error("turn.model_refused", code=cause.code, conversation=owed.conversation.public_id)
+    if cause.code == _NO_KEY_YET:
+        raise Retry(str(cause)) from cause
+    return failed(owed, replace(result, outcome=cause.code))
+
+
+def _result(roster: Roster, chosen: Route, outcome: Outcome, routing: Spent, answering: Spent) -> AiResult:
+    usage = routing.usage + answering.usage
+    asked = [roster.router] if routing.calls else []
+    prompts = [prompt_id(agent) for agent in (*asked, *(roster.agents[name] for name in outcome.agents))]
+    how = {"agent": chosen.agent, "how": chosen.how, "model": chosen.model, "usage": asdict(chosen.usage)}
     return AiResult(
         feature=outcome.agent,
         outcome=outcome.ending,
-        model=outcome.model,
-        prompt_id=prompt_id(roster.agents[outcome.agent]),
+        model=outcome.model or answering.model,
+        prompt_id=prompts[-1],
         exchange=messages_to_json(outcome.exchange),
         calls=_CALLS.dump_json(outcome.calls).decode(),
         requests=usage.requests,
         prompt_tokens=usage.prompt,
         cached_tokens=usage.cached,
         completion_tokens=usage.completion,
-        route=to_json({"agent": chosen.agent, "how": chosen.how, "usage": asdict(chosen.usage)}).decode(),
+        route=to_json(how).decode(),
+        cost=routing.cost + answering.cost,
+        prompts=to_json(prompts).decode(),
+        stepped_down=routing.stepped_down or answering.stepped_down,
     )

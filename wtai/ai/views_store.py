@@ -11,8 +11,9 @@ from wtai.identity.audit_store import Actor
 _FEATURE: Final = "SELECT name, enabled, config, version, created_at, updated_at FROM features"
 _VERSION: Final = "SELECT name, version, enabled, config, actor_kind, actor, created_at FROM feature_versions"
 _RESULT: Final = """
-SELECT r.id, r.public_id, c.public_id AS conversation, r.feature, r.outcome, r.model, r.prompt_id, r.exchange, r.calls,
-    r.route, r.memories, r.requests, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.cost, r.latency_ms, r.created_at
+SELECT r.id, r.public_id, c.public_id AS conversation, r.feature, r.outcome, r.model, r.prompt_id, r.prompts, r.stepped_down,
+    r.exchange, r.calls, r.route, r.memories, r.requests, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.cost,
+    r.latency_ms, r.created_at
 FROM ai_results r JOIN conversations c ON c.owner_id = r.owner_id AND c.id = r.conversation_id
 """
 _FAR: Final = 1 << 62
@@ -45,7 +46,7 @@ class FeatureVersion:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """What is kept of a turn. ``exchange``, ``calls``, ``route`` and ``memories`` are JSON; ``cost`` in micros."""
+    """What is kept of a turn. ``prompts``, ``exchange``, ``calls``, ``route`` and ``memories`` are JSON; ``cost`` in micros."""
 
     id: int
     public_id: str
@@ -54,6 +55,8 @@ class ResultRow:
     outcome: str
     model: str | None
     prompt_id: str | None
+    prompts: str
+    stepped_down: bool
     exchange: str
     calls: str
     route: str
@@ -122,7 +125,7 @@ def result_rows(tx: OwnerTx, *, conversation_id: int | None = None, before: int 
         before=_FAR if before is None else before,
         limit=limit,
     )
-    return [ResultRow(**dict(row)) for row in rows]
+    return [_result(row) for row in rows]
 
 
 def result_row(tx: OwnerTx, public: str) -> ResultRow:
@@ -130,13 +133,17 @@ def result_row(tx: OwnerTx, public: str) -> ResultRow:
     row = tx.one(f"{_RESULT} WHERE r.owner_id = :owner AND r.public_id = :public", public=public)
     if row is None:
         raise NotFound(f"no AI result {public}")
-    return ResultRow(**dict(row))
+    return _result(row)
 
 
 def _require(tx: OwnerTx, name: str, version: int | None) -> None:
     row = tx.one(f"{_FEATURE} WHERE owner_id = :owner AND name = :name", name=name)
     if version is not None and (row is None or row["version"] != version):
         raise StaleVersion(f"feature {name} is not at version {version}: read it again")
+
+
+def _result(row: Row) -> ResultRow:
+    return ResultRow(**{**row, "stepped_down": bool(row["stepped_down"])})
 
 
 def _feature(row: Row) -> FeatureRow:

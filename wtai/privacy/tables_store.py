@@ -47,7 +47,7 @@ TABLES: Final = (
     Table("ledger_entries", _USER),
     Table("media", _MESSAGE, hidden=frozenset({"url", "worded"})),
     Table("messages", _CONVERSATION, hidden=frozenset({"staff"})),
-    Table("ai_results", _CONVERSATION, hidden=frozenset({"prompt_id"})),
+    Table("ai_results", _CONVERSATION, hidden=frozenset({"prompt_id", "prompts"})),
     Table("opt_outs", _USER, keyed=False),
     Table("read_marks", f"({_USER} OR {_CONVERSATION})", exported=False, keyed=False),
     Table("conversation_labels", _CONVERSATION, keyed=False),

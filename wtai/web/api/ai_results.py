@@ -27,13 +27,18 @@ class ListResults(Paging):
 
 
 class ResultView(Identified):
-    """A turn. ``calls`` are the model's calls, ``exchange`` its tool calls and their results, as they were."""
+    """A turn. ``calls`` are the model's calls, ``exchange`` its tool calls and their results, as they were. ``prompts`` are those
+    that were used, by name and hash, ``prompt_id`` the last of them. ``stepped_down``: a budget asked for a smaller model, or a
+    shorter answer.
+    """
 
     conversation: str
     feature: str
     outcome: str
     model: str | None
     prompt_id: str | None
+    prompts: list[str]
+    stepped_down: bool
     route: JsonValue
     memories: JsonValue
     calls: JsonValue
@@ -77,6 +82,8 @@ def _shown(row: ResultRow) -> ResultView:
         outcome=row.outcome,
         model=row.model or None,
         prompt_id=row.prompt_id or None,
+        prompts=json.loads(row.prompts),
+        stepped_down=row.stepped_down,
         route=json.loads(row.route),
         memories=json.loads(row.memories),
         calls=json.loads(row.calls),

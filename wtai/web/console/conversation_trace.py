@@ -29,6 +29,7 @@ class Route(_Kept):
 
     agent: str = ""
     how: str = ""
+    model: str = ""
 
 
 class ToolUse(_Kept):
@@ -52,6 +53,7 @@ class Remembered(_Kept):
 
 _CALLS = TypeAdapter(list[ToolUse])
 _MEMORIES = TypeAdapter(list[Remembered])
+_PROMPTS = TypeAdapter(list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Trace:
 
     result: ResultRow
     route: Route
+    prompts: list[str]
     calls: list[ToolUse]
     memories: list[tuple[Remembered, str | None]]
 
@@ -111,6 +114,7 @@ def _known(tx: OwnerTx, conversation: str, public: str) -> Known:
     trace = Trace(
         result,
         Route.model_validate_json(result.route),
+        _PROMPTS.validate_json(result.prompts),
         _CALLS.validate_json(result.calls),
         [(memory, texts.get(memory.public_id)) for memory in memories],
     )
