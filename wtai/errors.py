@@ -14,6 +14,7 @@ WtaiError
 ├── LlmError
 │   ├── LlmUnavailable       time-out, connection, 429, 5xx: the same call may succeed later
 │   └── LlmRefused           key, quota, request or content refused: the same call fails again
+│       └── LlmDenied        no key, a wrong one, or no credit left: so does any other call
 └── SendError                one outbound message; the reaction is in the class
     ├── SendThrottled        certainly not accepted, may be sent again after a wait
     ├── SendRejected         certainly not accepted, will never be; carries the provider's code
@@ -98,6 +99,10 @@ class LlmUnavailable(LlmError):
 
 class LlmRefused(LlmError):
     """The model will not answer this, now or later."""
+
+
+class LlmDenied(LlmRefused):
+    """The key or the account's credit opens the model to no call at all."""
 
 
 class SendError(WtaiError):

@@ -159,6 +159,9 @@ class OpenAi(Section):
         "auto", description="Wire protocol; auto is responses for OpenAI itself and chat elsewhere."
     )
     model: Name = Field("gpt-5.4-mini", description="Model of the specialists.")
+    vision_model: Name | None = Field(
+        None, description="Model for turns that carry pictures, instead of the specialist's own.", examples=["gpt-5.4"]
+    )
     router_model: Name = Field("gpt-5.4-nano", description="Model that picks the specialist.")
     small_model: Name = Field("gpt-5.4-nano", description="Cheaper model for what a budget leaves too little for.")
     embedder: Literal["openai", "hashed"] = Field(

@@ -91,9 +91,19 @@ def thinker(
     given: Given = NOTHING,
 ) -> Thinker:
     """What answers with the owners' specialists."""
-    specialists = given.specialists(Specialists(shared_tools(memories), router_model=settings.openai.router_model))
-    media = settings.media.directory
-    return Thinker(database, meter, specialists, memories, http_tools, clock, given.limits, media=media)
+    openai, media = settings.openai, settings.media.directory
+    specialists = given.specialists(Specialists(shared_tools(memories), router_model=openai.router_model))
+    return Thinker(
+        database,
+        meter,
+        specialists,
+        memories,
+        http_tools,
+        clock,
+        given.limits,
+        media=media,
+        vision_model=openai.vision_model,
+    )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.program import World, open_world, person
+from wtai.ai.texts import apology
 from wtai.simulator.twilio_faults import TwilioFault
 
 ANA = person(1)
@@ -119,3 +120,59 @@ async def test_a_picture_that_cannot_be_downloaded_is_answered_without_it(world:
         await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
         assert await world.answers_to(ANA, 1) == ["eco: [imagem: arquivo que não pôde ser aberto] que planta é esta?"]
     assert world.rows("SELECT status, path FROM media") == [{"status": "failed", "path": None}]
+
+
+@BOTH
+async def test_a_model_that_takes_no_pictures_answers_what_was_written_beside_them(data_dir: Path, api: str) -> None:
+    async with open_world(data_dir, openai={"api": api}) as world, world.running():
+        world.model.blind = True
+        await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
+        assert await world.answers_to(ANA, 1) == ["eco: [imagem] que planta é esta?"]
+    assert [len(pictures(request)) for request in world.model.requests] == [1, 0]
+    assert world.value("SELECT outcome FROM ai_results") == "answered"
+
+
+async def test_a_server_that_calls_it_an_error_of_its_own_is_asked_without_the_pictures_too(world: World) -> None:
+    hint = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
+    broken = {"status": 500, "body": {"error": {"code": 500, "message": hint, "type": "server_error"}}}
+    async with world.running():
+        world.model.enqueue([broken, answers("Não vejo imagens.")])
+        await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
+        assert await world.answers_to(ANA, 1) == ["Não vejo imagens."]
+    assert [len(pictures(request)) for request in world.model.requests] == [1, 0]
+
+
+async def test_what_is_refused_without_pictures_as_well_is_asked_twice_and_no_more(world: World) -> None:
+    async with world.running():
+        world.model.enqueue([{"status": 400, "body": {"error": {"message": "no", "code": "bad"}}}], repeat_last=True)
+        await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
+        assert await world.answers_to(ANA, 1) == [apology("pt-BR")]
+    assert [len(pictures(request)) for request in world.model.requests] == [1, 0]
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "invalid_api_key"), (429, "insufficient_quota")])
+async def test_pictures_are_not_blamed_for_a_key_or_an_account(world: World, status: int, code: str) -> None:
+    async with world.running():
+        world.model.enqueue([{"status": status, "body": {"error": {"message": "no", "code": code}}}], repeat_last=True)
+        await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
+        assert await world.answers_to(ANA, 1) == [apology("pt-BR")]
+    assert [len(pictures(request)) for request in world.model.requests] == [1]
+
+
+async def test_a_model_of_its_own_looks_at_pictures_and_only_there(data_dir: Path) -> None:
+    async with open_world(data_dir, openai={"model": "words", "vision_model": "eyes"}) as world, world.running():
+        await world.say(ANA, "oi")
+        await world.answers_to(ANA, 1)
+        await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
+        await world.answers_to(ANA, 2)
+        world.model.blind = True
+        await world.say(ANA, "e esta?", media=[("image/jpeg", JPEG)])
+        await world.answers_to(ANA, 3)
+        models = [request["model"] for request in world.model.requests]
+    assert models == ["words", "eyes", "eyes", "words"], "without the pictures, the specialist's own model again"
+    assert [row["model"] for row in world.rows("SELECT model FROM ai_results ORDER BY id")] == ["words", "eyes", "words"]
+
+
+def answers(text: str) -> dict[str, object]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"status": 200, "body": {"id": "x", "model": "m", "choices": [choice]}}

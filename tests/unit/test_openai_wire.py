@@ -26,7 +26,7 @@ from wtai.ai.llm import (
     messages_to_json,
 )
 from wtai.ai.openai import OpenAiLlm
-from wtai.errors import LlmError, LlmRefused, LlmUnavailable
+from wtai.errors import LlmDenied, LlmError, LlmRefused, LlmUnavailable
 
 KEY = "sk-very-secret"
 BALANCE = ToolSpec("get_balance", "Saldo", {"type": "object", "properties": {}, "additionalProperties": False})
@@ -342,6 +342,7 @@ async def test_what_may_pass_is_unavailable(server: Server, answer: Answer, code
         (400, {"error": {"message": "This model's maximum context length is 8192 tokens"}}, "context_length_exceeded"),
         (400, {"error": {"type": "exceed_context_size_error", "message": "exceeds the context size"}}, "context_length_exceeded"),
         (413, {"error": {"message": "Please reduce the length of the messages"}}, "context_length_exceeded"),
+        (500, {"error": {"message": "image input is not supported - hint: …", "type": "server_error"}}, "server_error"),
         (400, {"error": {"code": "spaces and <markup> are no code"}}, "http_400"),
     ],
 )
@@ -353,6 +354,18 @@ async def test_what_will_not_pass_is_refused_with_the_servers_code_and_none_of_i
     assert error.code == code
     assert KEY not in str(error)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "denied"),
+    [(401, "x", True), (402, "x", True), (429, "insufficient_quota", True), (400, "x", False), (403, "x", False)],
+)
+async def test_a_server_that_takes_no_call_at_all_is_told_from_one_that_refuses_this_one(
+    server: Server, status: int, code: str, denied: bool
+) -> None:
+    error = await failure(server, says({"error": {"code": code}}, status))
+    assert isinstance(error, LlmRefused)
+    assert isinstance(error, LlmDenied) == denied
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import structlog
+
 from wtai.ai.agent import Agent
 from wtai.ai.answer import is_bare_json, is_blank, is_tool_call_in_prose
 from wtai.ai.history import repaired, window
 from wtai.ai.llm import TOO_LONG, Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.promises import unkept
 from wtai.ai.toolbox import Bounds, Call, Toolbox, failed
-from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable
+from wtai.errors import BudgetReached, LlmDenied, LlmRefused, LlmUnavailable
 from wtai.ids import public_id
+
+log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.25
 MAX_PAUSE_SECONDS = 4.0
@@ -99,6 +103,7 @@ class _Turn:
     bounds: Bounds
     history: tuple[Message, ...]
     user: Sequence[User]
+    vision_model: str | None
     exchange: list[Message] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -111,6 +116,10 @@ class _Turn:
     @property
     def agent(self) -> Agent:
         return self.agents[-1]
+
+    @property
+    def shows_pictures(self) -> bool:
+        return any(said.images for said in self.user)
 
     @property
     def handoffs(self) -> int:
@@ -131,14 +140,16 @@ async def run(
     limits: Limits = DEFAULT_LIMITS,
     *,
     earlier: Sequence[Call] = (),
+    vision_model: str | None = None,
 ) -> Outcome:
     """One turn of ``agents[start]``: from the user's messages to a text, or to the reason why there is none.
 
-    ``earlier`` is what was done in this turn before, as by a try that was interrupted. LlmUnavailable after the retries.
+    ``earlier`` is what was done in this turn before, as by a try that was interrupted. ``vision_model`` is asked in place of the
+    agent's own while there are pictures. LlmUnavailable after the retries.
     """
     deadline = asyncio.get_running_loop().time() + limits.turn_seconds
     bounds = Bounds(deadline, limits.max_tool_output_chars)
-    turn = _Turn([agents[start]], bounds, repaired(history), user, told(earlier), list(earlier))
+    turn = _Turn([agents[start]], bounds, repaired(history), user, vision_model, told(earlier), list(earlier))
     for number in range(1, limits.max_turns + 1):
         last = number == limits.max_turns
         try:
@@ -179,21 +190,37 @@ def _judged(turn: _Turn, reply: Reply, agents: Mapping[str, Agent]) -> Ending | 
 
 
 async def _ask_fitting(llm: Llm, turn: _Turn, retries: int, *, may_call_tools: bool) -> Reply:
-    """Ask, with less of the history while the model finds it too long. The rest of the turn goes on with what fitted."""
+    """Ask, with less while the model refuses what it is given. The rest of the turn goes on with what it took."""
     while True:
         try:
             return await _ask(llm, _request(turn, may_call_tools=may_call_tools), retries)
         except LlmRefused as refused:
-            if refused.code != TOO_LONG or not turn.history:
+            if not _lightened(turn, refused):
                 raise
+
+
+def _lightened(turn: _Turn, refused: LlmRefused) -> bool:
+    """Whether less can be asked: a part of a history that is too long; else no pictures, which the text names and not every
+    model takes.
+    """
+    if isinstance(refused, LlmDenied):
+        return False
+    if refused.code == TOO_LONG and turn.history:
         turn.history = window(turn.history, len(turn.history) // _KEPT_OF_TOO_LONG)
+        return True
+    if not turn.shows_pictures:
+        return False
+    log.warning("turn.pictures_refused", code=refused.code)
+    turn.user = [replace(said, images=()) for said in turn.user]
+    turn.exchange = list(_unsealed(turn.exchange))  # the model may be another one from here on
+    return True
 
 
 def _request(turn: _Turn, *, may_call_tools: bool) -> LlmRequest:
     return LlmRequest(
         messages=(System(turn.agent.prompt), *turn.history, *turn.user, *turn.exchange, *turn.nudge),
         tools=turn.agent.specs,
-        model=turn.agent.model,
+        model=(turn.vision_model if turn.shows_pictures else None) or turn.agent.model,
         may_call_tools=may_call_tools,
         max_output_tokens=turn.agent.max_output_tokens,
     )

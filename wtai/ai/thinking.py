@@ -60,7 +60,7 @@ class Answer:
 
 
 class Thinker:
-    """Answers with an owner's specialists. ``media`` is the directory of what people sent."""
+    """Answers with an owner's specialists. ``media`` is the directory of what people sent, ``vision_model`` looks at pictures."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Thinker:
         limits: Limits,
         *,
         media: Path,
+        vision_model: str | None = None,
     ) -> None:
         self._database = database
         self._meter = meter
@@ -82,6 +83,7 @@ class Thinker:
         self._clock = clock
         self._limits = limits
         self._media = media
+        self._vision_model = vision_model
 
     async def answer(self, owner_id: int, owed: Owed, step: Step) -> Answer:
         """What the model says; the fallback text where it has none or refuses, and a person after too many of those, or where a
@@ -103,7 +105,17 @@ class Thinker:
         try:
             chosen = await self._route(routing, roster, owed)
             model = self._metered(owner_id, owed, chosen.agent)
-            outcome = await run(model, roster.agents, chosen.agent, toolbox, owed.history, users, self._limits, earlier=earlier)
+            outcome = await run(
+                model,
+                roster.agents,
+                chosen.agent,
+                toolbox,
+                owed.history,
+                users,
+                self._limits,
+                earlier=earlier,
+                vision_model=self._vision_model,
+            )
         except LlmUnavailable as exc:
             raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
         await pass_failpoint("turn.after_model")

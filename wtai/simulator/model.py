@@ -8,7 +8,7 @@ It answers in one of three ways: plausibly, in Portuguese, from :mod:`wtai.simul
 
     POST /faults    {kind, times?, probability?, retry_after?, seconds?}     DELETE /faults   disarm all
     POST /script    {entries: […], repeat_last?}                             DELETE /script   back to plausible answers
-    POST /settings  {latency_seconds?, echo?, transcriptions?}
+    POST /settings  {latency_seconds?, echo?, blind?, transcriptions?}
     GET  /requests  the last bodies                                          GET /counts      requests by path
 """
 
@@ -40,6 +40,8 @@ _UNHEARD = "Oi, mandei um áudio."
 _ASIDES = (b"You sum up the earlier part of", b"You read part of a WhatsApp conversation")
 """How the prompts begin with which the program remembers, away from the turns that scripts and records are about."""
 
+_PICTURES = (b'"image_url"', b'"input_image"')
+
 
 class ModelFault(StrEnum):
     """What can go wrong at a model provider."""
@@ -63,6 +65,7 @@ class EmbeddingsRequest(BaseModel):
 class SettingsOrder(Order):
     latency_seconds: float = Field(default=0.0, ge=0)
     echo: bool = False
+    blind: bool = False
     transcriptions: dict[str, str] = Field(default_factory=dict)
 
 
@@ -73,15 +76,16 @@ Render = Callable[[Answer, Spent, str, int], dict[str, object]]
 class ScriptedModel:
     """An OpenAI-compatible server whose answers are known in advance.
 
-    Settable at any time: ``latency_seconds`` before each answer, ``echo``, and ``transcriptions``: text by file name or by
-    the SHA-256 (hexadecimal) of the file. ``requests`` are the last 1,000 JSON bodies, ``counts`` all requests by path.
-    With ``api_key`` any other key is refused (401).
+    Settable at any time: ``latency_seconds`` before each answer, ``echo``, ``blind`` (pictures are refused), and
+    ``transcriptions``: text by file name or by the SHA-256 (hexadecimal) of the file. ``requests`` are the last 1,000 JSON
+    bodies, ``counts`` all requests by path. With ``api_key`` any other key is refused (401).
     """
 
     def __init__(self, clock: Clock, *, echo: bool = False, api_key: str | None = None, seed: int = 0) -> None:
         self.faults = Faults(ModelFault, seed=seed)
         self.latency_seconds = 0.0
         self.echo = echo
+        self.blind = False
         self.transcriptions: dict[str, str] = {}
         self.requests: deque[JsonValue] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
@@ -166,6 +170,8 @@ class ScriptedModel:
             raw = await request.read()
             aside = any(words in raw for words in _ASIDES)
             body: JsonValue = from_json(raw) if aside else self._recorded(raw)
+            if self.blind and any(kind in raw for kind in _PICTURES):
+                raise RequestRefused("Invalid content type. image_url is only supported by certain models.")
             if self._script is not None and not aside:
                 return await play(self._script.next(), request, self._listener)
             asked = kind.model_validate(body)
