@@ -247,10 +247,32 @@ async def test_a_no_drops_the_action_and_tells_the_model(world: World) -> None:
     assert await world.notes() == []
 
 
-async def test_an_action_of_a_specialist_who_is_no_longer_there_is_not_done(world: World) -> None:
+class Titled(Note):
+    title: str
+
+
+ANOTHER = replace(ERASE, arguments=Titled)
+
+
+@pytest.mark.parametrize(
+    ("agents", "said"),
+    [
+        ({}, "taken away"),
+        ({"notes": Agent("notes", "…", (SAVE,))}, "taken away"),
+        ({"notes": Agent("notes", "…", (ANOTHER,))}, "title: Field required"),
+    ],
+    ids=["specialist gone", "tool gone", "tool changed"],
+)
+async def test_an_action_that_is_none_any_more_is_dropped_and_told_as_failed(
+    world: World, agents: dict[str, Agent], said: str
+) -> None:
     await world.ask("erase", "tudo")
-    await world.toolbox(turn=1).confirm({}, bounds())
-    assert await world.notes() == []
+    for _ in range(2):  # the second is the next try of the same turn
+        await world.toolbox(turn=1).confirm(agents, bounds())
+    (earlier,) = await world.toolbox(turn=1).earlier()
+    assert (earlier.name, earlier.failed, said in earlier.result) == ("erase", True, True)
+    await world.toolbox(turn=1).confirm({"notes": world.agent}, bounds())
+    assert await world.notes() == [], "the yes was used up"
 
 
 async def test_a_confirmed_action_that_cannot_be_done_is_told_as_failed(world: World) -> None:

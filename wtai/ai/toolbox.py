@@ -119,19 +119,23 @@ class Toolbox:
         )
 
     async def confirm(self, agents: Mapping[str, Agent], bounds: Bounds) -> None:
-        """The person said yes: run the action they were asked about, as it was frozen, unless they took too long."""
+        """The person said yes: run the action they were asked about, as it was frozen, unless they took too long.
+
+        What cannot be done is told as a call that failed, also where the owner took the tool away or changed it meanwhile.
+        """
         action = await self._asked()
-        agent = agents.get(action.feature) if action else None
-        tool = agent.tool(action.tool) if agent and action else None
-        if action is None or tool is None:
+        if action is None:
             return
-        arguments = _arguments(tool, action.arguments)
-        deed = _Deed(tool, arguments, f"{_identity(tool, arguments)}:1", action)
+        try:
+            deed = _confirmed(action, agents)
+        except ToolError as error:
+            await self._write(self._drop, action, _error(str(error)))
+            return
         (recorded,) = await asyncio.gather(self._do(deed, bounds), return_exceptions=True)
         if isinstance(recorded, StorageUnavailable):
             raise recorded
         if isinstance(recorded, BaseException):
-            await self._write(self._note_failure, deed, _error(_explained(tool.name, recorded)))
+            await self._write(self._note_failure, deed, _error(_explained(deed.tool.name, recorded)))
 
     async def refuse(self) -> tuple[Call, ...]:
         """The person said no: the action is dropped. Returns it as a call that was not done."""
@@ -226,6 +230,15 @@ class Toolbox:
         if known is None:
             store.finish_run(tx, run_id, error, failed=True)
 
+    def _drop(self, tx: OwnerTx, action: Action, error: str) -> None:
+        """The action that was confirmed is none any more."""
+        if store.decide_action(tx, action.id, "dropped"):
+            context, call = self._context, f"action_{action.id}"
+            run_id, _ = store.begin_run(
+                tx, context.conversation_id, self._turn, call, action.tool, action.arguments, now=context.now
+            )
+            store.finish_run(tx, run_id, error, failed=True)
+
     def _ask(self, tx: OwnerTx, feature: str, deed: "_Deed") -> str:
         if deed.tool.question is None:
             raise ToolError("This cannot be confirmed.")
@@ -250,6 +263,16 @@ class _Deed:
     def seen_from(self, context: ToolContext) -> ToolContext:
         """The context in which it was asked for: "hoje" is the day of the question, not that of the yes."""
         return replace(context, now=self.confirmed.created_at) if self.confirmed else context
+
+
+def _confirmed(action: Action, agents: Mapping[str, Agent]) -> _Deed:
+    """The action as it was frozen. ToolError if its tool is gone, or does not take these arguments any more."""
+    agent = agents.get(action.feature)
+    tool = agent.tool(action.tool) if agent else None
+    if tool is None:
+        raise ToolError("This tool was taken away since the person was asked; nothing was run.")
+    arguments = _arguments(tool, action.arguments)
+    return _Deed(tool, arguments, f"{_identity(tool, arguments)}:1", action)
 
 
 def _identity(tool: AnyTool, arguments: Arguments) -> str:
