@@ -8,11 +8,15 @@ from typing import Any
 
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteConnection, connect
+from wtai.identity.plans import PlanLimits
 
 Json = dict[str, Any]
 
 _KEEPS = frozenset({"router", "sticky", "only"})
 """How a specialist was found that has the conversation from then on."""
+
+_LIMITED = ", ".join(f"'$.{name}'" for name in PlanLimits.model_fields if name != "features")
+"""All that a plan says but which specialists there are: a turn of the past is not one more than the owner may have."""
 
 _MINUTE_MS = 60_000
 
@@ -57,6 +61,8 @@ def copy(source: Path, target: Path) -> None:
         duplicate.execute(
             "UPDATE owners SET preferences = json_remove(preferences, '$.budget_month_usd', '$.budget_user_day_usd')"
         )
+        duplicate.execute(f"UPDATE plans SET limits = json_remove(limits, {_LIMITED})")
+        duplicate.execute("UPDATE subscriptions SET status = 'active'")  # a suspended one has no messages left either
 
 
 def turns(path: Path, owner: str | None, limit: int | None) -> list[Turn]:

@@ -13,6 +13,9 @@ import pytest
 
 from wtai.app import running
 from wtai.clock import SystemClock
+from wtai.db.sqlite import SqliteDatabase
+from wtai.identity.plans import PlanLimits
+from wtai.identity.plans_store import create_plan, subscribe
 from wtai.simulator.model import ScriptedModel
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,27 @@ async def test_the_same_model_changes_nothing_and_tools_answer_as_recorded(world
     assert report["failed"] == 0
     asked = json.dumps(list(model.requests), ensure_ascii=False)
     assert "45.00" in asked  # the statement's recorded result
+
+
+async def test_what_a_plan_leaves_now_is_nothing_to_the_turns_of_the_past(world: World, model: ScriptedModel) -> None:
+    limits = PlanLimits(messages_per_month=2, tokens_per_month=1, features=("general", "finance"))
+    await subscribed(world, limits)
+    model.requests.clear()
+    report = await replayed(world, model, "--limit", "5")
+    assert report["turns"] == 5
+    assert not report["changed"]["outcome"]
+    assert not {SAID[0], SAID[1]} & {one["said"][0] for one in report["differences"]}
+    offered = {tool["function"]["name"] for body in model.requests if isinstance(body, dict) for tool in body.get("tools", [])}
+    assert "transfer_to_general" in offered
+    assert "transfer_to_relationship" not in offered, "which specialists there are still is the plan's"
+
+
+async def subscribed(world: World, limits: PlanLimits) -> None:
+    database = await SqliteDatabase.open(world.settings.database_path)
+    now = world.clock.now()
+    plan = await database.system_write(create_plan, "small", limits, now=now)
+    await database.write(world.lines[0].owner_id, subscribe, plan, now=now)
+    await database.close()
 
 
 async def test_turns_are_owed_as_they_were_with_their_history_and_what_the_person_confirmed(
