@@ -87,6 +87,7 @@ async def test_whatever_happens_builds_it_anew(house: House, happening: Happenin
         "UPDATE messages SET body = 'outra coisa'",
         "UPDATE messages SET updated_at = updated_at + 1",
         "UPDATE media SET transcript = 'bom dia'",
+        "UPDATE owners SET locale = 'es'",
     ],
 )
 async def test_a_message_that_changes_builds_it_anew(house: House, change: str) -> None:

@@ -1,7 +1,7 @@
 """Specialists in the settings: set, refused, kept in a history that every writer leaves, and restored from it."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -9,7 +9,7 @@ import pytest_asyncio
 from tests.web.console_client import Staff, open_staff
 from tests.web.settings_data import went
 from wtai.clock import SystemClock
-from wtai.db.tx import SystemTx
+from wtai.db.tx import OwnerTx, SystemTx
 from wtai.identity.access import Role
 from wtai.identity.api_tokens import issue_api_token
 from wtai.identity.plans import PlanLimits
@@ -117,6 +117,17 @@ async def test_what_is_set_of_a_specialist_is_what_the_form_says(staff: Staff) -
     assert "casa\nmercado</textarea>" in page
     await went(staff.admin, "features/finance/switch", version=version(staff, "finance"), enabled="0")
     assert '"currency": "EUR"' in config(staff, "finance")
+
+
+async def test_what_holds_where_nothing_is_set_is_shown_in_the_owners_language(staff: Staff) -> None:
+    def speaks(locale: str) -> Callable[[OwnerTx], int]:
+        return lambda tx: tx.run("UPDATE owners SET locale = :locale WHERE id = :owner", locale=locale)
+
+    for locale, currency, category in (("en", "USD", "groceries"), ("pt-BR", "BRL", "mercado")):
+        await staff.program.database.write(2, speaks(locale))
+        page = (await staff.other.get(FINANCE)).text
+        assert f'placeholder="{currency}"' in page
+        assert f"\n{category}\n" in page
 
 
 async def test_who_comes_second_is_told_so_keeps_the_text_and_may_insist(staff: Staff) -> None:

@@ -89,4 +89,4 @@ def _history(tx: OwnerTx, conversation: Conversation, skip: int) -> tuple[Said, 
     turns = store.past_turns(tx, conversation.id, skip=skip)
     summaries = summary_of(tx, conversation.id)
     recap = context.recap(summaries.previous, summaries.own if skip else None)
-    return (*recap, *context.history(turns, messages, steps, conversation.answered_through))
+    return (*recap, *context.history(turns, messages, steps, conversation.answered_through, owner(tx).locale))

@@ -1,7 +1,7 @@
 """The specialists of an owner: those that come with the program, as the owner set them, and the owner's own."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -14,7 +14,7 @@ from wtai.ai.features import OWN_NAME, RESERVED, FeatureConfig, OwnSpecialist
 from wtai.ai.features_store import Feature
 from wtai.ai.memory.memories import Memories
 from wtai.ai.router import router
-from wtai.ai.tools.finance import FinanceConfig, finance_tools
+from wtai.ai.tools.finance import LANGUAGES, FinanceConfig, finance_tools
 from wtai.ai.tools.general import current_time
 from wtai.ai.tools.handoff import call_person
 from wtai.ai.tools.memory import memory_tools
@@ -39,11 +39,20 @@ class WrongName(WrongFeature):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A specialist that comes with the program: what an owner may set of it, its own tools, and when it is right."""
+    """A specialist that comes with the program: what an owner may set of it, its own tools, and when it is right.
+
+    ``languages``: what stands in place of the configuration's defaults for owners of other locales.
+    """
 
     config: type[FeatureConfig]
     tools: Callable[[Any], tuple[AnyTool, ...]]
     description: str
+    languages: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def in_language(self, config: FeatureConfig, locale: str) -> FeatureConfig:
+        """``config`` with the defaults of a locale where the owner set nothing."""
+        shipped = self.languages.get(locale, {})
+        return config.model_copy(update={name: shipped[name] for name in shipped.keys() - config.model_fields_set})
 
 
 FAMILIES: Final[Mapping[str, Family]] = {
@@ -52,6 +61,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         FinanceConfig,
         finance_tools,
         "the customer's own money: expenses, income, balance, statements, what was spent on what",
+        LANGUAGES,
     ),
     "relationship": Family(
         RelationshipConfig,
@@ -118,7 +128,7 @@ class Specialists:
         return Agent(
             name,
             f"{_prompt('rules', locale)}\n\n{config.prompt or _prompt(name, locale)}",
-            tools=(*(family.tools(config) if family else ()), *self._shared, *lent),
+            tools=(*(family.tools(family.in_language(config, locale)) if family else ()), *self._shared, *lent),
             model=config.model,
             description=config.description or (family.description if family else ""),
         )

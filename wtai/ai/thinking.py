@@ -97,7 +97,7 @@ class Thinker:
         toolbox = Toolbox(self._database, _tool_context(owner_id, owed, now), turn=owed.turn)
         earlier = await self._decided(toolbox, roster, step)
         shown = await pictures(self._media, owed.messages)
-        said = context.thought(owed.messages)
+        said = context.thought(owed.messages, owed.locale)
         known = await self._memories.recall(owner_id, owed.conversation.user_id, said)
         users = [User(context.note(now, owed.chosen.time_zone, known.items)), User(said, images=shown)]
         await pass_failpoint("turn.before_model")
@@ -148,7 +148,7 @@ class Thinker:
             return Route(active, "sticky")
         if all(is_greeting(message.body) for message in owed.messages):
             return Route(roster.default, "greeting")
-        said = [User(context.thought(owed.messages))]
+        said = [User(context.thought(owed.messages, owed.locale))]
         return await route(llm, roster.router, roster.agents, said, sticky=active, default=roster.default)
 
 

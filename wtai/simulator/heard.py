@@ -8,7 +8,7 @@ from typing import Final
 
 from wtai.simulator.embeddings import fold
 
-_SPOKEN: Final = "[áudio transcrito] "
+_SPOKEN: Final = re.compile(r"\[(?:áudio transcrito|audio transcrito|transcribed audio)\] ")
 
 _NUMBER: Final = r"(\d{1,3}(?:\.\d{3})+(?:,\d{1,2})?|\d+(?:[.,]\d{1,2})?)"
 # A number that is marked as money goes before a bare one: "3 camisetas por 120 reais".
@@ -73,7 +73,8 @@ class Heard:
     @cached_property
     def text(self) -> str:
         """The words, however they came."""
-        return self.said.removeprefix(_SPOKEN)
+        spoken = _SPOKEN.match(self.said)
+        return self.said[spoken.end() :] if spoken else self.said
 
     @cached_property
     def folded(self) -> str:

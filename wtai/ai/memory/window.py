@@ -19,7 +19,7 @@ History = tuple[Message, ...]
 @dataclass(frozen=True, slots=True)
 class _Stamp:
     """All that a built history depends on. Ids only grow; what may change of a message is its status, its text and its media.
-    A summary goes when what it tells is forgotten.
+    A summary goes when what it tells is forgotten. What messages carry is named in the owner's language.
     """
 
     summaries: Summaries
@@ -32,6 +32,7 @@ class _Stamp:
     transcripts: int
     last_result: int
     last_event: int
+    locale: str
 
 
 class Windows:
@@ -70,6 +71,7 @@ def _stamp(tx: OwnerTx, conversation: Conversation) -> _Stamp:
                 WHERE n.owner_id = :owner AND n.conversation_id = :id AND n.kind = 'audio'
             ) AS transcripts,
             (SELECT coalesce(max(id), 0) FROM ai_results WHERE owner_id = :owner AND conversation_id = :id) AS last_result,
+            (SELECT locale FROM owners WHERE id = :owner) AS locale,
             (SELECT coalesce(max(id), 0) FROM conversation_events WHERE owner_id = :owner AND conversation_id = :id) AS last_event
         FROM messages WHERE owner_id = :owner AND conversation_id = :id
         """,

@@ -45,6 +45,12 @@ MONTHS: Final = {
 }
 """Months by their folded names."""
 
+_SPOKEN_WEEKDAYS: Final = {
+    "pt-BR": ("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"),
+    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+}
+
 _WEEKDAYS: Final = {
     name: number
     for number, names in enumerate(
@@ -147,6 +153,11 @@ def add_months(day: date, months: int) -> date:
     """The same day of a later (or earlier) month; its last day where the month is shorter. ValueError outside of the calendar."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def spoken_weekday(day: date, locale: str) -> str:
+    """The name of the day of the week."""
+    return _SPOKEN_WEEKDAYS[locale][day.weekday()]
 
 
 def spoken_date(day: date, locale: str) -> str:

@@ -1,5 +1,6 @@
 """The finance specialist: a ledger of income and expenses for each user, and what an owner may set of it."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -29,11 +30,53 @@ _DEFAULT_CATEGORIES: Final = (
     "outros",
 )
 
+LANGUAGES: Final[Mapping[str, Mapping[str, object]]] = {
+    "es": {
+        "currency": "EUR",
+        "categories": (
+            "alimentación",
+            "supermercado",
+            "vivienda",
+            "facturas",
+            "transporte",
+            "salud",
+            "educación",
+            "ocio",
+            "compras",
+            "suscripciones",
+            "impuestos",
+            "salario",
+            "ventas",
+            "otros",
+        ),
+    },
+    "en": {
+        "currency": "USD",
+        "categories": (
+            "eating out",
+            "groceries",
+            "housing",
+            "bills",
+            "transport",
+            "health",
+            "education",
+            "leisure",
+            "shopping",
+            "subscriptions",
+            "taxes",
+            "salary",
+            "sales",
+            "other",
+        ),
+    },
+}
+"""What holds for owners of other languages than Brazilian Portuguese where they set nothing."""
+
 CategoryName = Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class FinanceConfig(FeatureConfig):
-    """What an owner may set of the finance specialist."""
+    """What an owner may set of the finance specialist. The defaults are those of Brazil; see ``LANGUAGES``."""
 
     currency: Currency = Field("BRL", description="ISO 4217 code of every amount. A change converts nothing.")
     categories: tuple[CategoryName, ...] = Field(

@@ -24,7 +24,7 @@ _CLAIMS: Final = re.compile(
 class Reason(Arguments):
     """Why a person is needed."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=200, description="Motivo, em poucas palavras, para a equipe.")]
+    reason: Annotated[str, Field(min_length=1, max_length=200, description="Why, in a few words, for the team.")]
 
 
 async def _noted(_context: ToolContext, _arguments: Reason) -> str:
@@ -35,7 +35,7 @@ def call_person() -> Tool[Reason]:
     """Ends the turn. The turn's own transaction hands the conversation over, and says so: only then has it happened."""
     return Tool(
         CALL_PERSON,
-        "Chama uma pessoa da equipe para assumir a conversa: quando a pessoa pede, ou quando você não pode resolver.",
+        "Calls a person of the team to take over the conversation: when the person asks for one, or when you cannot help.",
         Reason,
         run=_noted,
         claims=_CLAIMS,

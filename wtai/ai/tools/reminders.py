@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from wtai.ai.tools.dates import local_today, spoken_date
+from wtai.ai.tools.dates import local_today, spoken_date, spoken_weekday
 from wtai.ai.tools.moments import Moment, read_moment
 from wtai.ai.tools.relationship_claims import CANCELED, SCHEDULED, STANDS
 from wtai.ai.tools.tool import AnyTool, Arguments, Effect, Tool, ToolContext, ToolError
@@ -19,11 +19,6 @@ _MOST: Final = 100
 """Reminders that one person may have ahead of them: each of them costs the owner a message."""
 
 _YEARS_AHEAD: Final = 10
-_WEEKDAYS: Final = {
-    "pt-BR": ("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"),
-    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
-    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-}
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 When = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
@@ -193,7 +188,6 @@ def _future(plan: Plan, due: datetime, context: ToolContext) -> int:
 
 def _shown(reminder: Reminder, context: ToolContext) -> Shown:
     local = to_local(reminder.due_at, context.time_zone)
-    weekday = _WEEKDAYS[context.locale][local.weekday()]
-    spoken = f"{weekday}, {spoken_date(local.date(), context.locale)}, {local:%H:%M}"
+    spoken = f"{spoken_weekday(local, context.locale)}, {spoken_date(local.date(), context.locale)}, {local:%H:%M}"
     plan = reminder.plan
     return Shown(reminder.public_id, plan.text, f"{local:%Y-%m-%dT%H:%M}", spoken, plan.repeats)

@@ -18,6 +18,7 @@ from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound, StaleVersion
 from wtai.identity.plans import allowed_features
 from wtai.identity.plans_store import limits_of
+from wtai.identity.store import owner
 from wtai.web.api.models import Given
 from wtai.web.console.page import Page, Visit
 from wtai.web.console.settings.forms import BLANK, Form, lines, read, sent, version_of
@@ -145,8 +146,8 @@ def specialists(tx: OwnerTx) -> list[Specialist]:
     """Those that come with the program, and the owner's own."""
     known = {row.name: row for row in feature_rows(tx)}
     names = list(dict.fromkeys([*FAMILIES, *known]))
-    in_plan = allowed_features(limits_of(tx), names)
-    return [_specialist(name, known.get(name), in_plan=name in in_plan) for name in names]
+    in_plan, locale = allowed_features(limits_of(tx), names), owner(tx).locale
+    return [_specialist(name, known.get(name), locale, in_plan=name in in_plan) for name in names]
 
 
 def one(tx: OwnerTx, name: str) -> Specialist:
@@ -157,7 +158,7 @@ def one(tx: OwnerTx, name: str) -> Specialist:
     return found
 
 
-def _specialist(name: str, row: FeatureRow | None, *, in_plan: bool) -> Specialist:
+def _specialist(name: str, row: FeatureRow | None, locale: str, *, in_plan: bool) -> Specialist:
     family = FAMILIES.get(name)
     return Specialist(
         name=name,
@@ -167,17 +168,17 @@ def _specialist(name: str, row: FeatureRow | None, *, in_plan: bool) -> Speciali
         config=json.loads(row.config) if row else {},
         updated_at=row.updated_at if row else None,
         built_in=family is not None,
-        fields=_defaults(name),
+        fields=_defaults(name, locale),
     )
 
 
 @cache
-def _defaults(name: str) -> Mapping[str, JsonValue]:
+def _defaults(name: str, locale: str) -> Mapping[str, JsonValue]:
     """The fields of a feature's configuration that are not everybody's, with what holds where nothing is set."""
     family = FAMILIES.get(name)
     if family is None:
         return {}
-    shipped = family.config()
+    shipped = family.in_language(family.config(), locale)
     return {
         field: str(value) if isinstance(value, Decimal) else list(value) if isinstance(value, tuple) else value
         for field, value in shipped
