@@ -17,6 +17,7 @@ from wtai.privacy.eraser import Eraser
 
 ANA, BRUNO = person(1), person(2)
 _LONGER_THAN_GRACE = 0.4
+_A_SECOND_LATER = 1.1
 _DAY_MS = 24 * 3_600_000
 
 
@@ -84,6 +85,56 @@ async def test_a_message_is_left_to_its_webhook_for_a_while(world: World) -> Non
         await world.answers_to(ANA, 1)
         await world.at_rest()
     assert len(inbound(world)) == 1
+
+
+async def test_what_comes_late_has_its_own_time_and_the_window_does_too(world: World) -> None:
+    """Free text a day after the person wrote would be refused: it is kept for staff instead."""
+    late = await world.say(ANA, "ainda tem?")
+    long_ago = SystemClock().now() - _DAY_MS - 60_000
+    message = world.twilio.messages.get(world.line.account_sid, late.sid)
+    message.created_at = message.updated_at = message.sent_at = long_ago
+    async with world.running() as program:
+        await world.at_rest()
+        await program.database.system_write(lambda tx: tx.run("UPDATE twilio_numbers SET heard_until = :at", at=long_ago))
+        await look(program)
+        await world.until(
+            lambda: [row["parked"] for row in world.rows("SELECT parked FROM messages WHERE author = 'agent'")] == ["window"]
+        )
+        await world.at_rest()
+    assert world.value("SELECT created_at FROM messages WHERE direction = 'inbound'") == long_ago // 1000 * 1000
+    assert world.sent_to(ANA) == []
+
+
+async def test_a_message_whose_files_are_not_named_holds_up_no_other(world: World) -> None:
+    await world.say(ANA, "olha", media=[("image/png", b"\x89PNG\r\n\x1a\n")])
+    await world.say(BRUNO, "oi")
+    files = dict(world.twilio.messages.media)
+    world.twilio.messages.media.clear()  # the list of them answers 500 now
+    async with world.running() as program:
+        assert await world.answers_to(BRUNO, 1) == ["eco: oi"]
+        await world.at_rest()
+        assert [body for _, body in inbound(world)] == ["oi"]
+        world.twilio.messages.media.update(files)
+        await look(program)
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+    assert [body for _, body in inbound(world)] == ["oi", "olha"]
+
+
+async def test_what_was_written_to_a_disabled_owner_counts_for_nothing_when_it_is_enabled(world: World) -> None:
+    owner = world.line.owner
+    async with world.running() as program:
+        await world.at_rest()
+        world.command("owner", "disable", owner)
+        await world.say(ANA, "tem alguém?")
+        await asyncio.sleep(_A_SECOND_LATER)  # Twilio dates by the second
+        await look(program)
+        await world.at_rest()
+        world.command("owner", "enable", owner)
+        await asyncio.sleep(_LONGER_THAN_GRACE)
+        await look(program)
+        await world.at_rest()
+    assert inbound(world) == []
 
 
 async def test_a_list_that_fails_loses_nothing_and_leaves_no_dead_job(world: World) -> None:

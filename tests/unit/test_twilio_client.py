@@ -401,7 +401,7 @@ async def test_what_people_wrote_is_read_oldest_first_and_with_its_files(twilio:
 
     twilio.answer = answer
     found = await channel.heard(ACCOUNT, MESSAGE.sender, 1_000_500)
-    assert twilio.asked == [("GET", MESSAGES, [("To", MESSAGE.sender), ("DateSent>", "1970-01-01"), ("PageSize", "200")])]
+    assert twilio.asked == [("GET", MESSAGES, [("To", MESSAGE.sender), ("DateSent>", "1970-01-01"), ("PageSize", "500")])]
     assert [(heard.body, heard.created_at) for heard in found] == [("a+b & ção", 1_002_000), ("n2", 1_002_000), ("", 1_004_000)]
     text, photo = await channel.fetch(ACCOUNT, found[0]), await channel.fetch(ACCOUNT, found[2])
     assert (text.provider_sid, text.our_address, text.reply_to) == (found[0].provider_sid, MESSAGE.sender, MESSAGE.recipient)

@@ -105,6 +105,8 @@ class Inbound:
     details: dict[str, object] = field(default_factory=dict)
     raw: str = ""
     """The provider's words as received, in its own format."""
+    written_at: int | None = None
+    """When (ms) it was written, where it comes late; None: just now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Errors carry Twilio's code and our words for it; never a number, a text or a cre
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, TypeVar
@@ -32,7 +32,7 @@ MESSAGING_URL = "https://messaging.twilio.com"
 
 PAGE_SIZE = 50
 MAX_PAGES = 10
-HEARD_PAGE_SIZE = 200
+HEARD_PAGE_SIZE = 500
 MAX_HEARD_PAGES = 100
 
 _API = "/2010-04-01"
@@ -161,7 +161,7 @@ class TwilioChannel:
             for number, file in enumerate(found):
                 form.append((f"MediaUrl{number}", f"{self._base_url}{files}/{quote(file.sid, safe='')}"))
                 form.append((f"MediaContentType{number}", file.content_type))
-        return parse(parse_form(_encoded(form).encode(), CONTENT_TYPE))
+        return replace(parse(parse_form(_encoded(form).encode(), CONTENT_TYPE)), written_at=heard.created_at)
 
     async def _list(self, account: Account, wanted: Pairs, since: int, most_pages: int) -> list[_Row]:
         """All messages that fit ``wanted``, newest first, down to the second of ``since``."""
