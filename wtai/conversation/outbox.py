@@ -122,7 +122,7 @@ def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
     if message.status is Status.QUEUED or message.is_abandoned:
         if _is_held_back(tx, message, now):
             return Due(Step.NOTHING, message)
-        store.start_call(tx, message_id, now=now)
+        store.start_call(tx, message_id, message.recipient, now=now)
         return Due(Step.CALL, message)
     if message.status is Status.SENDING:  # the process died during the call
         _move(tx, message_id, message.status, Status.UNKNOWN, now=now)
