@@ -79,7 +79,7 @@ async def test_four_pictures_are_shown_and_the_others_named(world: World) -> Non
     async with world.running(role="web"):
         for message in list(world.twilio.messages.all()):
             await world.twilio.redeliver(message.sid)
-    async with world.running(role="worker"):
+    async with world.running(role="worker", server={"public_url": "http://127.0.0.1:9"}):
         assert await world.answers_to(ANA, 1) == [f"eco: {' | '.join(['[imagem]'] * 6)}"]
     assert sorted(pictures(world.model.requests[-1])) == sorted(data_url(*file) for file in files[:4])
 

@@ -224,7 +224,7 @@ async def test_two_notes_that_cannot_be_heard_are_asked_for_once(world: World) -
     async with world.running(role="web"):
         for message in list(world.twilio.messages.all()):
             await world.twilio.redeliver(message.sid)
-    async with world.running(role="worker"):
+    async with world.running(role="worker", server={"public_url": "http://127.0.0.1:9"}):
         await world.answers_to(ANA, 1)
         await world.at_rest()
     assert [message.body for message in world.sent_to(ANA)] == [UNHEARD]
