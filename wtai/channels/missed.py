@@ -18,7 +18,7 @@ from wtai.conversation.kept_opt_outs_store import Digests
 from wtai.conversation.model import Inbound
 from wtai.conversation.store import has_message
 from wtai.db.tx import Database, OwnerTx, SystemTx
-from wtai.errors import NotFound, Retry, SendError, SendRejected, WtaiError
+from wtai.errors import NotFound, SendError, SendRejected, WtaiError
 from wtai.identity.preferences import Preferences, merged
 from wtai.jobs.queue import Job
 from wtai.jobs.store import BACKGROUND, enqueue
@@ -65,32 +65,29 @@ class Missed:
         await self._database.system_write(_look_at_all, now=self._clock.now())
 
     async def handle_account(self, job: Job) -> None:
-        """Receive what was missed at the account's numbers. Retry while a message is too new to be counted as missed.
+        """Receive what was missed at the account's numbers.
 
-        Where the provider does not list, the next sweep looks again, from where this one stood.
+        What the provider does not list, or was written just now, is left to the next sweep: it looks from where this one stood.
         """
         numbers = await self._database.read(job.owner_id, missed_store.heard_until, job.argument("account_id"))
-        settled = [await self._listen(job, address, until) for address, until in numbers.items()]
-        if not all(settled):
-            raise Retry("what was just written is left to the webhook", delay_ms=self._grace_ms, counts=False)
+        for address, until in numbers.items():
+            await self._listen(job, address, until)
 
-    async def _listen(self, job: Job, address: str, until: int) -> bool:
-        """False if a message is not known so far, and too new to be counted as missed."""
+    async def _listen(self, job: Job, address: str, until: int) -> None:
         told_by = self._clock.now() - self._grace_ms
         try:
             account = await self._accounts.of_owner(job.owner_id, address)
             found = await self._channel.heard(account, address, until - _CLOCKS_APART_MS)
         except NotFound:  # disconnected meanwhile
-            return True
+            return
         except SendError as exc:
             log.warning("missed.not_listed", owner=job.owner_id, reason=str(exc))
-            return True
+            return
+        found = [heard for heard in found if heard.created_at <= told_by]
         unknown = await self._database.read(job.owner_id, _unknown, found, self._digests)
-        missed = [heard for heard in unknown if heard.created_at <= told_by]
-        received = [await self._receive(account, heard) for heard in missed]
+        received = [await self._receive(account, heard) for heard in unknown]
         if all(received):
             await self._database.write(job.owner_id, missed_store.set_heard, address, told_by)
-        return len(missed) == len(unknown)
 
     async def _receive(self, account: Account, heard: Heard) -> bool:
         """False if the message has to be asked for again."""
