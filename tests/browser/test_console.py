@@ -43,8 +43,8 @@ async def test_the_sign_of_life_is_live_and_a_change_is_heard(desk: Desk) -> Non
     await expect(page.locator("#live")).to_have_text("Live")
     await page.evaluate("document.body.addEventListener('moved', (event) => { window.heard = event.detail.ids; })")
     public = await desk.staff.conversation(person(1))
+    await page.wait_for_function("public => String(window.heard) === public", arg=public)
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    assert await page.evaluate("window.heard") == [public]
 
 
 async def test_the_stream_connects_whatever_comes_late(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from wtai.privacy.eraser import Eraser
 from wtai.simulator.twilio_webhooks import WebhookResult
 
 ANA, BRUNO = person(1), person(2)
-_LONGER_THAN_GRACE = 0.4
+_LONGER_THAN_GRACE = 1.3
 _A_SECOND_LATER = 1.1
 _DAY_MS = 24 * 3_600_000
 

@@ -29,8 +29,14 @@ CHANGES = [page for page in OWN_PAGES if page.method == "POST"]
 OF_EVERYBODY = {"position": "0", "version": "1", "table": "messages"}
 """What paths name that every owner has."""
 
-RESTING = {"jobs", "sessions", "changes", "sqlite_sequence", "webhook_deliveries", "webhook_endpoints"}
+RESTING = {
+    "jobs", "sessions", "changes", "sqlite_sequence", "webhook_deliveries", "webhook_endpoints", "twilio_numbers",
+    "message_words_progress", "message_terms", "rollups", "rollup_positions",
+}  # fmt: skip
 """Tables that a program at rest may write to, and those of who is logged in."""
+
+SWEPT = {("users", "found_by"), ("media", "worded")}
+"""Columns that it fills for the search."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,13 @@ class Place:
         """All that is kept."""
         with closing(connect(self.staff.world.data_dir / "wtai.db", read_only=True)) as connection:
             tables = [name for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'table'")]
-            return {table: connection.execute(f'SELECT * FROM "{table}"').fetchall() for table in {*tables} - RESTING}
+            return {
+                table: [
+                    {name: value for name, value in dict(row).items() if (table, name) not in SWEPT}
+                    for row in connection.execute(f'SELECT * FROM "{table}"')
+                ]
+                for table in {*tables} - RESTING
+            }
 
     async def sent(self, to: str, count: int) -> list[str]:
         """What staff sent to somebody, once it is ``count`` messages and all of them have gone out."""

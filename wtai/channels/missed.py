@@ -12,7 +12,7 @@ import structlog
 from wtai.channels import missed_store
 from wtai.channels.accounts import Accounts
 from wtai.channels.channel import Account, Channel, Heard
-from wtai.clock import DAY, MINUTE, Clock
+from wtai.clock import DAY, MINUTE, SECOND, Clock
 from wtai.conversation import inbox
 from wtai.conversation.kept_opt_outs_store import Digests
 from wtai.conversation.model import Inbound
@@ -74,7 +74,8 @@ class Missed:
             await self._listen(job, address, until)
 
     async def _listen(self, job: Job, address: str, until: int) -> None:
-        told_by = self._clock.now() - self._grace_ms
+        # The provider dates by the second: what it dates to this one may have been written at its end.
+        told_by = self._clock.now() - self._grace_ms - SECOND
         try:
             account = await self._accounts.of_owner(job.owner_id, address)
             found = await self._channel.heard(account, address, until - _CLOCKS_APART_MS)
