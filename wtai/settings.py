@@ -242,7 +242,7 @@ class Logging(Section):
 class Metrics(Section):
     """Where Prometheus reads."""
 
-    host: Name = Field("127.0.0.1", description="Address of the metrics listener.")
+    host: Name = Field("127.0.0.1", description="Address of the metrics listener, which is yet to come.")
     port: Port = Field(9464, description="Port of the metrics listener; 0 takes a free one.")
 
 
