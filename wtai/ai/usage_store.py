@@ -18,7 +18,10 @@ from wtai.clock import DAY, SECOND
 from wtai.db.tx import OwnerTx, Row
 from wtai.events import Event, Told, emit, moment
 from wtai.events_store import user_public_id
+from wtai.identity.plans import PlanLimits, within_plan
+from wtai.identity.plans_store import limits_of
 from wtai.identity.preferences import Preferences
+from wtai.identity.store import preferences
 
 
 class Budget(StrEnum):
@@ -30,15 +33,16 @@ class Budget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """An owner's limits in micros; None: no limit."""
+    """What an owner may spend, in micros; None: no limit."""
 
     month: int | None = None
     user_day: int | None = None
 
     @classmethod
-    def of(cls, chosen: Preferences) -> "Budgets":
-        """What the owner chose, in micros."""
-        return cls(_micros(chosen.budget_month_usd), _micros(chosen.budget_user_day_usd))
+    def of(cls, chosen: Preferences, limits: PlanLimits) -> "Budgets":
+        """What the owner chose, and no more than the plan has."""
+        both = within_plan(chosen, limits)
+        return cls(_micros(both.budget_month_usd), _micros(both.budget_user_day_usd))
 
     @property
     def limited(self) -> bool:
@@ -89,6 +93,11 @@ def resets_at(budget: Budget, now: int) -> int:
     today = datetime.fromtimestamp(now // SECOND, UTC)
     year, month = divmod(today.year * 12 + today.month, 12)
     return round(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()) * SECOND
+
+
+def budgets_of(tx: OwnerTx, base: Preferences) -> Budgets:
+    """The budgets of an owner whose choices are over ``base``."""
+    return Budgets.of(preferences(tx, base), limits_of(tx))
 
 
 def hold(tx: OwnerTx, purpose: Purpose, budgets: Budgets, quotes: Sequence[Quote], *, now: int) -> Quote | Refused:

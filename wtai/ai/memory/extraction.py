@@ -17,7 +17,7 @@ from wtai.ai.memory.conversations import Bookmarks, Line
 from wtai.ai.memory.reading import STRONG, keys, numbers, question
 from wtai.ai.memory.writing import Kind, NotKept, Told, remember
 from wtai.ai.metering import Meter
-from wtai.ai.usage_store import Budgets
+from wtai.ai.usage_store import Budgets, budgets_of
 from wtai.clock import MINUTE, Clock
 from wtai.db.tx import Database, OwnerTx
 from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable, Retry
@@ -93,7 +93,8 @@ class _Stretch:
 
     read: Bookmarks
     lines: tuple[Line, ...]
-    chosen: Preferences
+    zone: ZoneInfo
+    budgets: Budgets
     more: bool
 
     @property
@@ -134,12 +135,12 @@ class Extraction:
 
     async def _asked(self, owner_id: int, stretch: _Stretch) -> tuple[_Fact, ...]:
         request = LlmRequest(
-            (System(_prompt()), User(_transcript(stretch.lines, ZoneInfo(stretch.chosen.time_zone)))),
+            (System(_prompt()), User(_transcript(stretch.lines, stretch.zone))),
             model=self._model,
             response_schema=_SCHEMA,
             max_output_tokens=_MAX_OUTPUT_TOKENS,
         )
-        llm = self._meter.of(owner_id, stretch.read.user_id, FEATURE, Budgets.of(stretch.chosen))
+        llm = self._meter.of(owner_id, stretch.read.user_id, FEATURE, stretch.budgets)
         try:
             reply = await llm.reply(request)
         except LlmUnavailable as exc:
@@ -173,7 +174,10 @@ def _stretch(tx: OwnerTx, conversation_id: int, base: Preferences) -> _Stretch |
         if left < 0 and taken:
             break
         taken.append(line)
-    return _Stretch(read, tuple(taken), preferences(tx, base), more=len(taken) < len(lines)) if taken else None
+    if not taken:
+        return None
+    zone = ZoneInfo(preferences(tx, base).time_zone)
+    return _Stretch(read, tuple(taken), zone, budgets_of(tx, base), more=len(taken) < len(lines))
 
 
 def _keep(tx: OwnerTx, conversation_id: int, stretch: _Stretch, found: Iterable[_Fact], *, now: int) -> int:

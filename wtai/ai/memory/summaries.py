@@ -14,11 +14,10 @@ from wtai.ai.memory.conversations import Bookmarks, Line
 from wtai.ai.memory.extraction import FEATURE, KEY_WAIT_MS, NO_KEY_YET
 from wtai.ai.memory.guard import Unfit, cleaned, unfit
 from wtai.ai.metering import Meter
-from wtai.ai.usage_store import Budgets
+from wtai.ai.usage_store import Budgets, budgets_of
 from wtai.db.tx import Database, OwnerTx
 from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable, Retry
 from wtai.identity.preferences import Preferences
-from wtai.identity.store import preferences
 from wtai.jobs.queue import Job
 from wtai.jobs.store import BACKGROUND, enqueue
 
@@ -41,7 +40,7 @@ _SAYS: Final = {"user": "USER", "agent": "AGENT", "staff": "STAFF", "system": "A
 class _Past:
     read: Bookmarks
     lines: tuple[Line, ...]
-    chosen: Preferences
+    budgets: Budgets
 
 
 def owe_summary_of_past(tx: OwnerTx, conversation_id: int, window_after: int, *, now: int) -> None:
@@ -85,7 +84,7 @@ class Summarizing:
         request = LlmRequest(
             (System(_prompt()), User(_transcript(past.lines))), model=self._model, max_output_tokens=_MAX_OUTPUT_TOKENS
         )
-        llm = self._meter.of(owner_id, past.read.user_id, FEATURE, Budgets.of(past.chosen))
+        llm = self._meter.of(owner_id, past.read.user_id, FEATURE, past.budgets)
         try:
             reply = await llm.reply(request)
         except LlmUnavailable as exc:
@@ -126,7 +125,7 @@ def _past(tx: OwnerTx, conversation_id: int, through: int, base: Preferences) ->
         if left < 0 and taken:
             break
         taken.append(line)
-    return _Past(read, tuple(reversed(taken)), preferences(tx, base))
+    return _Past(read, tuple(reversed(taken)), budgets_of(tx, base))
 
 
 def _transcript(lines: Sequence[Line]) -> str:
