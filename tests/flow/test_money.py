@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.program import World, open_world, person
+from wtai.ai.memory.extraction import EXTRACT
+from wtai.ai.memory.summaries import SUMMARIZE
 from wtai.conversation.texts import texts
 from wtai.identity.plans import PlanLimits
 
@@ -37,21 +39,21 @@ def left(world: World) -> list[str]:
     return [row["kind"] for row in world.rows("SELECT kind FROM jobs WHERE state NOT IN ('scheduled', 'dead')")]
 
 
-async def test_facts_and_summaries_keep_within_the_money_of_the_plan(world: World) -> None:
+async def test_facts_and_summaries_keep_within_the_money_of_the_plan_and_come_once_there_is_some(world: World) -> None:
     async with world.running() as program:
         await told(world, *(f"meu nome é Ana e moro em Santos, {'muito ' * 60}" for _ in range(2)))
         turns = world.model.counts[CHAT]
         await world.subscribe(program, TINY)
         assert await told(world, "era só isso, tchau!") == [PT.farewell]
         assert world.value("SELECT state FROM conversations") == "USER_CLOSED"
-    assert world.model.counts[CHAT] == turns
-    assert world.value("SELECT count(*) FROM memories") == 0
-    assert world.value("SELECT count(*) FROM conversations WHERE summary IS NOT NULL") == 0
+        assert world.model.counts[CHAT] == turns
+        assert world.value("SELECT count(*) FROM memories") == 0
+        waits = world.rows("SELECT kind, failures, error FROM jobs ORDER BY id")
+        assert [(job["kind"], job["failures"]) for job in waits] == [(EXTRACT, 0), (SUMMARIZE, 0)]
+        assert all("budget_month_usd" in job["error"] for job in waits)
 
-
-async def test_without_a_limit_the_same_talk_leaves_facts_and_a_summary(world: World) -> None:
-    async with world.running():
-        await told(world, *(f"meu nome é Ana e moro em Santos, {'muito ' * 60}" for _ in range(2)), "era só isso, tchau!")
+        await program.database.system_write(lambda tx: tx.run("DELETE FROM subscriptions"))
+        await program.database.system_write(lambda tx: tx.run("UPDATE jobs SET run_at = 0"))
         await world.at_rest()
-    assert world.value("SELECT count(*) FROM memories") > 0
-    assert world.value("SELECT count(*) FROM conversations WHERE summary IS NOT NULL") == 1
+        assert world.value("SELECT count(*) FROM memories") > 0
+        assert world.value("SELECT count(*) FROM conversations WHERE summary IS NOT NULL") == 1
