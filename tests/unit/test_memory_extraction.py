@@ -17,7 +17,7 @@ from wtai.ai.memory.extraction import EXTRACT, Extraction, owe_extraction
 from wtai.ai.memory.summaries import SUMMARIZE, Summarizing, owe_summary_at_end, owe_summary_of_past
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.pricing import MICROS, Price, Prices
+from wtai.ai.pricing import MICROS, Minute, Price, Prices
 from wtai.ai.usage_store import Budget, resets_at
 from wtai.clock import DAY, MINUTE
 from wtai.conversation import lifecycle, outbox
@@ -28,7 +28,7 @@ from wtai.errors import GiveUp, Retry
 from wtai.identity.store import choose
 from wtai.jobs.queue import Job
 
-PRICES = Prices({}, Price(1, 1, 1))
+PRICES = Prices({}, Price(1, 1, 1), {}, Minute(0))
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Desk:
 
     def pricing(self, price: Price) -> "Desk":
         """This desk where all models cost ``price``."""
-        meter = replace(self.meter, prices=Prices({}, price))
+        meter = replace(self.meter, prices=replace(PRICES, default=price))
         return replace(self, extraction=Extraction(self.house.database, meter, self.house.clock, base=BASE, model="small"))
 
     async def answer(self, conversation_id: int, text: str) -> None:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from wtai.ai.llm import Usage
-from wtai.ai.pricing import MICROS, Quote
+from wtai.ai.pricing import MICROS, Offer
 from wtai.clock import DAY, SECOND
 from wtai.db.tx import OwnerTx, Row
 from wtai.events import Event, Told, emit, moment
@@ -22,6 +22,8 @@ from wtai.identity.plans import PlanLimits, within_plan
 from wtai.identity.plans_store import limits_of
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import preferences
+
+OfferT = TypeVar("OfferT", bound=Offer)
 
 
 class Budget(StrEnum):
@@ -100,16 +102,16 @@ def budgets_of(tx: OwnerTx, base: Preferences) -> Budgets:
     return Budgets.of(preferences(tx, base), limits_of(tx))
 
 
-def hold(tx: OwnerTx, purpose: Purpose, budgets: Budgets, quotes: Sequence[Quote], *, now: int) -> Quote | Refused:
-    """Hold what the first quote that the budgets have room for costs at most, and return it, with less output if need be.
+def hold(tx: OwnerTx, purpose: Purpose, budgets: Budgets, offers: Sequence[OfferT], *, now: int) -> OfferT | Refused:
+    """Hold what the first offer that the budgets have room for costs at most, and return it, with less output if need be.
 
     Looking and holding are one transaction, and there is one writer: however many calls ask at once, what is spent and held
     together never exceeds a budget.
     """
     rooms = _rooms(tx, purpose, budgets)
     tightest = min(rooms, key=rooms.__getitem__)
-    for quote in quotes:
-        affordable = quote.within(rooms[tightest])
+    for offer in offers:
+        affordable = offer.within(rooms[tightest])
         if affordable is not None:
             _add(tx, purpose, held=affordable.most, cost=0, usage=Usage())
             return affordable

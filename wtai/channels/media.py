@@ -14,7 +14,7 @@ from wtai.conversation import media, media_store
 from wtai.conversation.media_store import Kept, Origin
 from wtai.conversation.model import Attachment, MediaStatus
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import GiveUp, LlmRefused, LlmUnavailable, Retry
+from wtai.errors import BudgetReached, GiveUp, LlmRefused, LlmUnavailable, Retry
 from wtai.failpoints import failpoint, pass_failpoint
 from wtai.identity.model import Owner
 from wtai.identity.preferences import Preferences
@@ -28,8 +28,10 @@ FORGO = "forgo_media"
 
 _NO_KEY_YET = "missing_api_key"
 
-Transcribe = Callable[[bytes, str, str], Awaitable[str]]
-"""What is said in audio (content, content type, the owner's locale), empty for silence. LlmUnavailable or LlmRefused."""
+Transcribe = Callable[[int, int, bytes, str, str], Awaitable[str]]
+"""What a person says in audio (owner, person, content, content type, the owner's locale), empty for silence. LlmUnavailable,
+LlmRefused or BudgetReached.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Attachments:
             raise await self._later(job, work, f"transcription unavailable: {exc.code}", exc.retry_after_ms) from exc
         except MediaRefused as exc:
             await self._lose(job, work, attachment, str(exc))
+        except BudgetReached:
+            await self._lose(job, work, attachment, "not transcribed: budget")
         except LlmRefused as exc:
             if exc.code == _NO_KEY_YET:
                 raise await self._later(job, work, str(exc), None) from exc
@@ -123,7 +127,7 @@ class Attachments:
         if known is not None:
             return known
         audio = await asyncio.to_thread(self._files.read, path)
-        return await self._transcribe(audio, attachment.content_type, work.owner.locale)
+        return await self._transcribe(job.owner_id, work.origin.user_id, audio, attachment.content_type, work.owner.locale)
 
     async def _later(self, job: Job, work: _Work, reason: str, delay_ms: int | None) -> Retry:
         """The order to try again; what was written before this attachment does not wait for it much longer."""

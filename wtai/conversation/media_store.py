@@ -26,8 +26,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a message came from: the conversation, its channel, and our address."""
+    """Where a message came from: the person, the conversation, its channel, and our address."""
 
+    user_id: int
     conversation_id: int
     channel: str
     address: str
@@ -64,7 +65,7 @@ def origin(tx: OwnerTx, message_id: int) -> Origin | None:
     """Where a message came from."""
     row = tx.one(
         """
-        SELECT c.id AS conversation_id, c.channel, c.address
+        SELECT c.user_id, c.id AS conversation_id, c.channel, c.address
         FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
         WHERE m.owner_id = :owner AND m.id = :message_id
         """,
