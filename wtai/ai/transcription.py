@@ -96,15 +96,16 @@ class Transcription:
         self._price = price
         self._listening = asyncio.Semaphore(_AT_ONCE)
 
-    async def text(self, owner_id: int, user_id: int, audio: bytes, content_type: str, locale: str) -> str:
-        """What the person says in ``audio``, empty for silence; the language of ``locale`` is a hint.
+    async def text(self, owner_id: int, user_id: int, audio: bytes, content_type: str, language: str | None) -> str:
+        """What the person says in ``audio``, empty for silence. ``language`` (pt, es, en) is theirs, if that is known: a wrong
+        one makes the model translate, or make up.
 
         Nothing, and less than a second, is silence without being sent. LlmUnavailable, LlmRefused or BudgetReached.
         """
         length = seconds(audio)
         if not audio or (length is not None and length < _SHORTEST_SECONDS):
             return ""
-        fields = {"model": self._model, "language": locale.partition("-")[0], "response_format": "json"}
+        fields = {"model": self._model, **({"language": language} if language else {}), "response_format": "json"}
         recording = Recording(_name(content_type), content_type, audio)
         payer = await self._payers.of(owner_id, user_id, FEATURE)
         async with self._listening:

@@ -11,6 +11,7 @@ from wtai.channels.download import Download, MediaRefused, MediaUnavailable
 from wtai.channels.media_files import MediaFiles
 from wtai.clock import Clock
 from wtai.conversation import media, media_store
+from wtai.conversation.language import language_of
 from wtai.conversation.media_store import Kept, Origin
 from wtai.conversation.model import Attachment, MediaStatus
 from wtai.db.tx import Database, OwnerTx
@@ -28,9 +29,9 @@ FORGO = "forgo_media"
 
 _NO_KEY_YET = "missing_api_key"
 
-Transcribe = Callable[[int, int, bytes, str, str], Awaitable[str]]
-"""What a person says in audio (owner, person, content, content type, the owner's locale), empty for silence. LlmUnavailable,
-LlmRefused or BudgetReached.
+Transcribe = Callable[[int, int, bytes, str, str | None], Awaitable[str]]
+"""What a person says in audio (owner, person, content, content type, their language if it is known), empty for silence.
+LlmUnavailable, LlmRefused or BudgetReached.
 """
 
 
@@ -126,8 +127,10 @@ class Attachments:
         known = await self._database.read(job.owner_id, media_store.transcript_of, attachment.id)
         if known is not None:
             return known
+        user_id = work.origin.user_id
+        wrote = await self._database.read(job.owner_id, media_store.texts_before, user_id, work.message_id)
         audio = await asyncio.to_thread(self._files.read, path)
-        return await self._transcribe(job.owner_id, work.origin.user_id, audio, attachment.content_type, work.owner.locale)
+        return await self._transcribe(job.owner_id, user_id, audio, attachment.content_type, language_of(wrote))
 
     async def _later(self, job: Job, work: _Work, reason: str, delay_ms: int | None) -> Retry:
         """The order to try again; what was written before this attachment does not wait for it much longer."""

@@ -74,6 +74,22 @@ def origin(tx: OwnerTx, message_id: int) -> Origin | None:
     return Origin(**dict(row)) if row else None
 
 
+def texts_before(tx: OwnerTx, user_id: int, message_id: int) -> list[str]:
+    """The last few texts that a person typed before a message, newest first; what they forwarded is none."""
+    rows = tx.all(
+        """
+        SELECT body FROM messages
+        WHERE owner_id = :owner AND id < :message_id AND conversation_id IN (
+            SELECT id FROM conversations WHERE owner_id = :owner AND user_id = :user_id ORDER BY id DESC LIMIT 3
+        ) AND author = 'user' AND kind = 'text' AND coalesce(details, '') NOT LIKE '%"forwarded"%'
+        ORDER BY id DESC LIMIT 10
+        """,
+        user_id=user_id,
+        message_id=message_id,
+    )
+    return [row["body"] for row in rows]
+
+
 def set_file(tx: OwnerTx, attachment_id: int, kept: Kept) -> None:
     """The attachment's file is in the media directory."""
     tx.run(
