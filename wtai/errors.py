@@ -13,7 +13,8 @@ WtaiError
 ├── BudgetReached            the next model call could cost more than a budget leaves; nothing was asked
 ├── LlmError
 │   ├── LlmUnavailable       time-out, connection, 429, 5xx: the same call may succeed later
-│   └── LlmRefused           key, quota, request or content refused: the same call fails again
+│   └── LlmRefused           request or content refused: the same call fails again
+│       └── LlmNotSetUp      key, credit, model or address refused: it succeeds once the operator has mended that
 └── SendError                one outbound message; the reaction is in the class
     ├── SendThrottled        certainly not accepted, may be sent again after a wait
     ├── SendRejected         certainly not accepted, will never be; carries the provider's code
@@ -98,6 +99,10 @@ class LlmUnavailable(LlmError):
 
 class LlmRefused(LlmError):
     """The model will not answer this, now or later."""
+
+
+class LlmNotSetUp(LlmRefused):
+    """The model answers nothing until the operator has mended a key, the credit or a setting."""
 
 
 class SendError(WtaiError):

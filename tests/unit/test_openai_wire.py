@@ -26,7 +26,7 @@ from wtai.ai.llm import (
     messages_to_json,
 )
 from wtai.ai.openai import OpenAiLlm
-from wtai.errors import LlmError, LlmRefused, LlmUnavailable
+from wtai.errors import LlmError, LlmNotSetUp, LlmRefused, LlmUnavailable
 
 KEY = "sk-very-secret"
 BALANCE = ToolSpec("get_balance", "Saldo", {"type": "object", "properties": {}, "additionalProperties": False})
@@ -334,6 +334,7 @@ async def test_what_may_pass_is_unavailable(server: Server, answer: Answer, code
     ("status", "body", "code"),
     [
         (401, {"error": {"code": "invalid_api_key", "message": f"Incorrect API key provided: {KEY}"}}, "invalid_api_key"),
+        (402, {"error": {"code": 402, "message": "Insufficient credits"}}, "http_402"),
         (403, {"error": {"code": None, "type": "forbidden"}}, "forbidden"),
         (404, {"error": {"code": "model_not_found"}}, "model_not_found"),
         (429, {"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}, "insufficient_quota"),
@@ -350,6 +351,7 @@ async def test_what_will_not_pass_is_refused_with_the_servers_code_and_none_of_i
 ) -> None:
     error = await failure(server, says(body, status))
     assert isinstance(error, LlmRefused)
+    assert isinstance(error, LlmNotSetUp) == (status not in {400, 413}), "what the operator has to mend is told apart"
     assert error.code == code
     assert KEY not in str(error)
     assert len(server.requests) == 1
@@ -439,7 +441,7 @@ async def test_no_server_at_all_is_unavailable() -> None:
 @pytest.mark.parametrize("key", [None, ""])
 async def test_openai_without_a_key_is_refused_before_anything_is_sent(key: str | None) -> None:
     llm = OpenAiLlm(base_url="https://api.openai.com/v1", api_key=key, model="m")
-    with pytest.raises(LlmRefused, match=r"openai\.api_key") as caught:
+    with pytest.raises(LlmNotSetUp, match=r"openai\.api_key") as caught:
         await llm.reply(ASKED)
     assert caught.value.code == "missing_api_key"
 

@@ -18,7 +18,7 @@ from wtai.ai import openai_chat, openai_responses
 from wtai.ai.llm import TOO_LONG, LlmRequest, Reply
 from wtai.ai.transcription import Recording
 from wtai.clock import Clock, SystemClock
-from wtai.errors import LlmError, LlmRefused, LlmUnavailable
+from wtai.errors import LlmError, LlmNotSetUp, LlmRefused, LlmUnavailable
 
 Api = Literal["auto", "responses", "chat"]
 T = TypeVar("T")
@@ -30,8 +30,10 @@ _OUT_OF_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "
 _TOO_LONG = re.compile(r"context (?:length|window|size)|prompt is too long|reduce the length of the messages")
 """How OpenAI, vLLM, llama.cpp, Groq and Anthropic's compatible server say it: the codes differ."""
 _SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NO_CREDIT = "the account has no credit left"
 _MENDS = {
     401: "check openai.api_key",
+    402: _NO_CREDIT,
     403: "the key may not use this model or this place",
     404: "check openai.model, openai.base_url and openai.api",
 }
@@ -130,7 +132,7 @@ class OpenAiLlm:
         if self._connection:
             return self._connection
         if self._needs_key and not self._api_key:
-            raise LlmRefused("no OpenAI key: set openai.api_key or openai.api_key_file", code="missing_api_key")
+            raise LlmNotSetUp("no OpenAI key: set openai.api_key or openai.api_key_file", code="missing_api_key")
         async with self._connecting:
             if self._connection is None:
                 await asyncio.to_thread(importlib.import_module, "openai")
@@ -186,11 +188,11 @@ def _status_error(status: int, headers: Mapping[str, str], body: object, clock: 
     code = _code(status, error)
     message = f"the model server answered {status} ({code})"
     if code in _OUT_OF_MONEY:
-        return LlmRefused(f"{message}: the account has no credit left", code=code)
+        return LlmNotSetUp(f"{message}: {_NO_CREDIT}", code=code)
     if status in _BUSY or status >= 500:
         return LlmUnavailable(message, code=code, retry_after_ms=_retry_after_ms(headers, clock))
     mend = _MENDS.get(status)
-    return LlmRefused(f"{message}: {mend}" if mend else message, code=code)
+    return LlmNotSetUp(f"{message}: {mend}", code=code) if mend else LlmRefused(message, code=code)
 
 
 def _code(status: int, error: Mapping[str, object]) -> str:
