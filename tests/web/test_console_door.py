@@ -3,12 +3,14 @@
 import asyncio
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -176,6 +178,17 @@ def test_what_is_vendored_is_what_it_says() -> None:
     }
     for name, digest in rows:
         assert sha256((STATIC / "vendor" / name).read_bytes()).hexdigest() == digest, name
+
+
+async def test_a_tab_that_is_gone_before_its_stream_began_is_no_failure(staff: Staff, capsys: pytest.CaptureFixture[str]) -> None:
+    address = urlsplit(str(staff.program.url))
+    for _ in range(20):
+        with socket.create_connection((address.hostname, address.port)) as tab:
+            tab.sendall(f"GET /console/live HTTP/1.1\r\nHost: x\r\nCookie: {COOKIE}={staff.admin.cookie}\r\n\r\n".encode())
+        await staff.admin.get("/console/unread")
+    told = capsys.readouterr().out
+    assert "console.left" in told
+    assert "http.failed" not in told
 
 
 @asynccontextmanager
