@@ -6,7 +6,7 @@
   const ROOT = "/console";
   const HIDDEN_MS = 30_000, SOON_MS = 500, YEAR_SECONDS = 365 * 86_400;
   const icon = document.querySelector("link[rel=icon]");
-  const plain = icon.href;
+  const plain = icon.getAttribute("href");
   const choices = document.getElementById("alerts");
   const refused = document.getElementById("alerts-refused");
   const [sound, notice] = ["sound", "notice"].map((name) => choices.querySelector(`[name=${name}]`));
@@ -65,7 +65,7 @@
   let unread = 0;
   let known = null; // which they were when it last asked, out of sight
   function mark() {
-    icon.href = unread && document.hidden ? icon.dataset.dotted : plain;
+    icon.setAttribute("href", unread && document.hidden ? icon.dataset.dotted : plain);
   }
 
   async function ask() {
