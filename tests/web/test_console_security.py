@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.program import person
 from tests.web.api_client import Reply
-from tests.web.console_client import Staff, Visitor, open_staff
+from tests.web.console_client import Staff, Visitor, open_staff, without_request
 from tests.web.settings_data import SETTINGS, Everything, fill, first, went
 from wtai.clock import SystemClock
 from wtai.db.sqlite import connect
@@ -94,7 +94,7 @@ async def request(visitor: Visitor, page: Page, path: str, **headers: str) -> Re
 async def ask(visitor: Visitor, page: Page, path: str, **headers: str) -> tuple[int, str]:
     """Status and text, without the reference of the request."""
     reply = await request(visitor, page, path, **headers)
-    return reply.status, re.sub(r"req_\w+", "", reply.text)
+    return reply.status, without_request(reply.text)
 
 
 FORM = {
