@@ -10,7 +10,9 @@ from aiohttp import web
 
 @dataclass
 class Answers:
-    """What was ``asked`` (JSON bodies) and what is ``left`` to answer: a JSON body, or the status of a failure."""
+    """What was ``asked`` (JSON bodies) and what is ``left`` to answer: a JSON body, or the status of a failure, alone or with its
+    code.
+    """
 
     url: str = ""
     left: list[object] = field(default_factory=list)
@@ -18,8 +20,13 @@ class Answers:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(await request.json())
-        body = self.left.pop(0) if self.left else 500
-        return web.json_response({"error": {"message": "no"}}, status=body) if isinstance(body, int) else web.json_response(body)
+        match self.left.pop(0) if self.left else 500:
+            case int(status):
+                return web.json_response({"error": {"message": "no"}}, status=status)
+            case (int(status), str(code)):
+                return web.json_response({"error": {"message": "no", "code": code}}, status=status)
+            case body:
+                return web.json_response(body)
 
 
 @asynccontextmanager

@@ -29,6 +29,8 @@ from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.from_settings import sealer
+from wtai.identity.plans import PlanLimits
+from wtai.identity.plans_store import create_plan, subscribe
 from wtai.identity.store import create_owner
 from wtai.secrets import create_key_file
 from wtai.settings import Settings
@@ -146,6 +148,11 @@ class World:
         command = [sys.executable, "-m", "wtai", "--data-dir", str(self.data_dir), *arguments]
         environment = _outside() | {"PYTHONPATH": str(ROOT)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+
+    async def subscribe(self, program: Running, limits: PlanLimits) -> None:
+        """The first owner has a plan with ``limits`` from now on."""
+        plan = await program.database.system_write(create_plan, "small", limits, now=0)
+        await program.database.write(self.line.owner_id, subscribe, plan, now=0)
 
     async def say(self, from_: str, text: str, *, line: Line | None = None, **options: Any) -> WebhookResult:
         """A customer writes; returns how the webhook was answered. ``options`` are those of ``FakeTwilio.send``."""

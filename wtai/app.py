@@ -18,7 +18,7 @@ from wtai.db.lock import InstanceLock
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import Database
-from wtai.errors import EnvironmentProblem
+from wtai.errors import EnvironmentProblem, SettingsError
 from wtai.identity.first_run import SetUpLink
 from wtai.identity.from_settings import preferences, sealer
 from wtai.identity.users_store import has_admin
@@ -84,6 +84,8 @@ async def running(
     links to.
     """
     clock = clock or SystemClock()
+    if role == "worker" and settings.server.public_url is None:
+        raise SettingsError("server.public_url is not set: a worker by itself cannot tell Twilio where to report; mend: set it")
     async with AsyncExitStack() as stack:
         stack.enter_context(InstanceLock(settings.database_path, role))
         migrate(settings.database_path)

@@ -13,8 +13,8 @@ WtaiError
 ├── BudgetReached            the next model call could cost more than a budget leaves; nothing was asked
 ├── LlmError
 │   ├── LlmUnavailable       time-out, connection, 429, 5xx: the same call may succeed later
-│   └── LlmRefused           key, quota, request or content refused: the same call fails again
-│       └── LlmDenied        no key, a wrong one, or no credit left: so does any other call
+│   └── LlmRefused           request or content refused: the same call fails again
+│       └── LlmNotSetUp      key, credit, model or address refused: it succeeds once the operator has mended that
 └── SendError                one outbound message; the reaction is in the class
     ├── SendThrottled        certainly not accepted, may be sent again after a wait
     ├── SendRejected         certainly not accepted, will never be; carries the provider's code
@@ -101,8 +101,8 @@ class LlmRefused(LlmError):
     """The model will not answer this, now or later."""
 
 
-class LlmDenied(LlmRefused):
-    """The key or the account's credit opens the model to no call at all."""
+class LlmNotSetUp(LlmRefused):
+    """The model answers nothing until the operator has mended a key, the credit or a setting."""
 
 
 class SendError(WtaiError):

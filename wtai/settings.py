@@ -19,6 +19,11 @@ _HOST_WITH_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<por
 _DOLLARS = r"\d{1,6}(\.\d{1,6})?"
 _PRICE = re.compile(rf"input {_DOLLARS} cached {_DOLLARS} output {_DOLLARS}")
 
+MINUTE = "minute"
+"""What the price of a model that listens begins with."""
+
+_MINUTE_PRICE = re.compile(rf"{MINUTE} {_DOLLARS}")
+
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
@@ -62,10 +67,18 @@ def _price(value: str) -> str:
     return value
 
 
+def _minute_price(value: str) -> str:
+    if not _MINUTE_PRICE.fullmatch(value):
+        raise ValueError('must be dollars per minute such as "minute 0.0045"')
+    return value
+
+
 def _model_price(value: str) -> str:
     model, _, price = value.partition(" ")
-    if not model or not _PRICE.fullmatch(price):
-        raise ValueError('must be a model and its price such as "my-model input 0.25 cached 0.025 output 2.00"')
+    if not model or not (_PRICE.fullmatch(price) or _MINUTE_PRICE.fullmatch(price)):
+        raise ValueError(
+            'must be a model and its price such as "my-model input 0.25 cached 0.025 output 2.00" or "my-ears minute 0.0045"'
+        )
     return value
 
 
@@ -78,6 +91,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
 Price = Annotated[str, AfterValidator(_price)]
+MinutePrice = Annotated[str, AfterValidator(_minute_price)]
 ModelPrice = Annotated[str, AfterValidator(_model_price)]
 
 
@@ -176,17 +190,19 @@ class OpenAi(Section):
 
 
 class Prices(Section):
-    """What models cost, in US dollars per million tokens; with it usage is counted and budgets are kept."""
+    """What models cost, in US dollars per million tokens or per minute of sound: with it usage is counted and budgets kept."""
 
     models: tuple[ModelPrice, ...] = Field(
         (
             "gpt-5.4-mini input 0.75 cached 0.075 output 4.50",
             "gpt-5.4-nano input 0.20 cached 0.02 output 1.25",
             "text-embedding-3-small input 0.02 cached 0.02 output 0",
+            "gpt-transcribe minute 0.0045",
         ),
         description="Price of each model; a dated version such as gpt-5.4-mini-2026-03-17 costs what its model does.",
     )
     default: Price = Field("input 5.00 cached 0.50 output 30.00", description="Price of a model that is not listed.")
+    default_minute: MinutePrice = Field("minute 0.02", description="Price of a transcription model that is not listed.")
 
 
 class Conversation(Section):
@@ -245,7 +261,7 @@ class Logging(Section):
 class Metrics(Section):
     """Where Prometheus reads."""
 
-    host: Name = Field("127.0.0.1", description="Address of the metrics listener.")
+    host: Name = Field("127.0.0.1", description="Address of the metrics listener, which is yet to come.")
     port: Port = Field(9464, description="Port of the metrics listener; 0 takes a free one.")
 
 

@@ -17,7 +17,7 @@ from wtai.privacy.backups import BACKUP
 from wtai.rollups.rollups import ROLLUPS
 from wtai.search.indexing import INDEX
 
-_AT_START: Final = (MISSED, 5 * MINUTE)
+_AT_START: Final = (MISSED, 2 * MINUTE)
 
 SWEEPS: Final = (
     (INDEX, 10 * SECOND),

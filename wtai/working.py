@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wtai.ai.llm import Llm
 from wtai.ai.loop import DEFAULT_LIMITS, Limits
+from wtai.ai.memory.embedding import Embedding
 from wtai.ai.memory.ended import Ended
 from wtai.ai.memory.extraction import EXTRACT, Extraction
 from wtai.ai.memory.memories import Memories
@@ -16,6 +17,7 @@ from wtai.ai.memory.writing import EMBED
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.openai_embeddings import embedder
+from wtai.ai.paying import Payers
 from wtai.ai.pricing import Prices
 from wtai.ai.specialists import Specialists, shared_tools
 from wtai.ai.thinking import Thinker
@@ -129,7 +131,8 @@ async def working(
         stack.push_async_callback(egress.close)
         http_tools = HttpTools(database, sealer(settings), egress, clock)
         meter = metered(settings, database, llm, clock)
-        memories = Memories(database, embedder(settings.openai, llm.post))
+        payers = Payers(database, clock, base)
+        memories = Memories(database, embedder(settings, llm.post, payers))
         thinking = thinker(settings, database, meter, memories, http_tools, clock, given)
         turns = Turns(database, thinking, clock, base=base, show_typing=typing.show)
         reconcile_ms = round(settings.twilio.reconcile_seconds * 1000)
@@ -147,7 +150,7 @@ async def working(
             DELIVER: JobKind(Deliveries(database, sealer(settings), egress, clock).handle, settings.worker.max_attempts),
             **_remembering(settings, database, memories, meter, clock),
             **_keeping(settings, database, clock),
-            **await stack.enter_async_context(_media(settings, database, accounts, llm, clock)),
+            **await stack.enter_async_context(_media(settings, database, accounts, llm, payers, clock)),
         }
         name = secrets.token_hex(8)  # fresh at each start: a job of any other name is an orphan
         queue = SqliteQueue(database, clock, worker=name, lease_ms=lease_ms, after_death=_AFTER_DEATH, on_death=job_died)
@@ -238,7 +241,7 @@ def _remembering(settings: Settings, database: Database, memories: Memories, met
     """The jobs that keep facts and summaries, away from the turns."""
     base, model, tries = preferences(settings), settings.openai.small_model, settings.worker.max_attempts
     return {
-        EMBED: JobKind(memories.embed, tries),
+        EMBED: JobKind(Embedding(memories, clock).handle, tries),
         EXTRACT: JobKind(Extraction(database, meter, clock, base=base, model=model).handle, tries),
         SUMMARIZE: JobKind(Summarizing(database, meter, base=base, model=model).handle, tries),
         ENDED: JobKind(Ended(database, clock).handle, tries),
@@ -247,14 +250,15 @@ def _remembering(settings: Settings, database: Database, memories: Memories, met
 
 @asynccontextmanager
 async def _media(
-    settings: Settings, database: Database, accounts: Accounts, llm: OpenAiLlm, clock: Clock
+    settings: Settings, database: Database, accounts: Accounts, llm: OpenAiLlm, payers: Payers, clock: Clock
 ) -> AsyncIterator[dict[str, JobKind]]:
     """The jobs that fetch attachments and have voice messages heard."""
     files = MediaFiles(settings.media.directory)
     await asyncio.to_thread(files.prepare)
     download = MediaDownload(base_url=settings.twilio.base_url, media_hosts=settings.twilio.media_hosts)
     downloads = {"whatsapp": download, "sms": download}
-    transcription = Transcription(llm.upload, model=settings.openai.transcription_model)
+    model = settings.openai.transcription_model
+    transcription = Transcription(llm.upload, payers, model=model, price=Prices.of(settings.prices).minute(model))
     attachments = Attachments(database, accounts, downloads, files, transcription.text, clock, base=preferences(settings))
     tries = settings.worker.max_attempts
     try:

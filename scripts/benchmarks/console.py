@@ -12,6 +12,7 @@ import uvloop
 
 from benchmarks.api import Size, fill
 from benchmarks.database import opened
+from benchmarks.live import from_webhook_to_stream
 from benchmarks.load import fire
 from benchmarks.program import Server, disk_directory, install, pinned, program, two_cores, wtai
 from benchmarks.report import AT_MOST, Figure, Result, median, percentile
@@ -24,7 +25,7 @@ from wtai.web.console.session import COOKIE
 FULL = Size(conversations=100_000, requests=60, rounds=3)
 TINY = Size(conversations=400, requests=5, rounds=1)
 
-_LIST_MS, _OPEN_MS, _SEARCH_MS = 20.0, 100.0, 50.0
+_LIST_MS, _OPEN_MS, _SEARCH_MS, _LIVE_MS = 20.0, 100.0, 50.0, 500.0
 _LONG = 2_000
 _EMAIL, _PASSWORD = "ana@example.com", "quatro cavalos azuis"
 _WORDS = ("pedido", "entrega", "boleto", "frete", "troca", "garantia", "horário", "endereço", "desconto", "pagamento")
@@ -60,13 +61,14 @@ def run(size: Size) -> Result:
             }
             pages = {"the whole inbox": "/console", f"a conversation of {_LONG:,} messages": f"/console/c/{long}/thread"}
             targets = {**dict.fromkeys(lists, _LIST_MS), **dict.fromkeys(searches, _SEARCH_MS), **dict.fromkeys(pages, _OPEN_MS)}
-            figures = list(_figures(server, cookie, {**lists, **searches, **pages}, targets, size))
+            figures = [*_figures(server, cookie, {**lists, **searches, **pages}, targets, size), _live(server, cookie, size)]
     return Result(
         figures=figures,
         notes=[
             f"server on core {core} with --role web, client on core {other}, one connection; seen by the client, so at most that",
             f"{size.conversations:,} conversations of one owner; medians of {size.rounds} rounds; compressed, as a browser asks",
             "ceiling: /health of the same server",
+            "webhook to the stream: until the page knows; it then asks for the row, which takes no longer than a list",
         ],
     )
 
@@ -81,6 +83,11 @@ def _figures(server: Server, cookie: str, paths: Mapping[str, str], targets: Map
     for name in paths:
         yield Figure(f"{name} p50", _of_rounds(taken[name], 0.5), "ms", ceiling, None, AT_MOST, targets[name])
     yield Figure("all p99", _of_rounds(taken["all"], 0.99), "ms")
+
+
+def _live(server: Server, cookie: str, size: Size) -> Figure:
+    taken = uvloop.run(from_webhook_to_stream(server, cookie, range(size.rounds * size.requests)))
+    return Figure("webhook to the stream p95", percentile(taken, 0.95) * 1000, "ms", None, None, AT_MOST, _LIVE_MS)
 
 
 def _of_rounds(rounds: list[list[float]], share: float) -> float:

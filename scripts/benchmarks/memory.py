@@ -15,7 +15,7 @@ import uvloop
 from benchmarks.database import opened
 from benchmarks.program import disk_directory
 from benchmarks.report import AT_MOST, Figure, Result, percentile
-from wtai.ai.memory.embedder import HASHED_DIMENSIONS, HashedEmbedder, Vector
+from wtai.ai.memory.embedder import HASHED_DIMENSIONS, HashedEmbedder, Vector, hashed
 from wtai.ai.memory.index import nearest
 from wtai.ai.memory.memories import Memories
 from wtai.ai.memory.reading import VERSION, keys
@@ -128,9 +128,8 @@ class _WideEmbedder:
 
     model = f"wide-{_WIDTH}"
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        vectors = await HashedEmbedder().embed(texts)
-        return [[*vector, *vector] for vector in vectors]
+    async def embed(self, texts: Sequence[str], **_: int) -> list[Vector]:
+        return [[*vector, *vector] for vector in hashed(texts)]
 
 
 def run(size: Size) -> Result:
@@ -186,7 +185,7 @@ async def _search_ms(memories: Memories, user_id: int, size: Size) -> list[float
 
 async def _scan_ms(database: SqliteDatabase, size: Size) -> float:
     """The distance to each vector of the person alone: no search with vectors can be faster."""
-    [vector] = await HashedEmbedder().embed([_QUESTIONS[0]])
+    [vector] = hashed([_QUESTIONS[0]])
     spent = []
     for _ in range(1 + 3 * size.rounds):
         started = time.perf_counter()
@@ -226,7 +225,7 @@ def _build(path: Path, size: Size) -> float:
 def _fill(connection: SqliteConnection, size: Size) -> None:
     texts = list(_texts(size.of_one, seed=0))
     told = [(text, blake2b(text.encode(), digest_size=16).hexdigest(), keys(text)) for text in texts]
-    narrow = asyncio.run(HashedEmbedder().embed(texts[:_VECTORS]))
+    narrow = hashed(texts[:_VECTORS])
     vectors = {_ONE: [packed(vector) for vector in narrow], _WIDE: [packed([*vector, *vector]) for vector in narrow]}
     chance = random.Random(0)
     connection.execute("BEGIN")

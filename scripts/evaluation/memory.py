@@ -16,13 +16,17 @@ from wtai.ai.memory.memories import Memories
 from wtai.ai.memory.writing import NotKept, Told, remember
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.openai_embeddings import OpenAiEmbedder
+from wtai.ai.paying import Payers
+from wtai.ai.pricing import Prices
+from wtai.clock import SystemClock
 from wtai.conversation.store import insert_user
 from wtai.db.migrate import migrate
 from wtai.db.sqlite import SqliteDatabase
 from wtai.db.tx import OwnerTx
 from wtai.errors import WtaiError
+from wtai.identity.preferences import Preferences
 from wtai.identity.store import create_owner
-from wtai.settings import OpenAi
+from wtai.settings import OpenAi, Settings
 
 Json = dict[str, Any]
 
@@ -114,18 +118,22 @@ def _metrics(asked: Iterable[Asked]) -> Json:
 
 async def _evaluate(options: argparse.Namespace, key: str | None, memories: list[Json], queries: list[Json]) -> list[Asked]:
     server = OpenAiLlm(base_url=options.base_url, api_key=key, model=options.model)
-    embedder: Embedder = HashedEmbedder()
-    if options.embedder == "openai":
-        embedder = OpenAiEmbedder(server.post, model=options.model, dimensions=options.dimensions)
     with tempfile.TemporaryDirectory(prefix="wtai-evaluate-") as folder:
         path = Path(folder) / "wtai.db"
         migrate(path)
         database = await SqliteDatabase.open(path)
         try:
-            return await _ask(database, Memories(database, embedder), memories, queries)
+            return await _ask(database, Memories(database, _embedder(options, server, database)), memories, queries)
         finally:
             await database.close()
             await server.close()
+
+
+def _embedder(options: argparse.Namespace, server: OpenAiLlm, database: SqliteDatabase) -> Embedder:
+    if options.embedder == "hashed":
+        return HashedEmbedder()
+    payers, price = Payers(database, SystemClock(), Preferences()), Prices.of(Settings().prices).price(options.model)
+    return OpenAiEmbedder(server.post, payers, model=options.model, price=price, dimensions=options.dimensions)
 
 
 async def _ask(database: SqliteDatabase, memory: Memories, memories: list[Json], queries: list[Json]) -> list[Asked]:

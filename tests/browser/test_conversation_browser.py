@@ -77,6 +77,37 @@ async def test_the_keyboard_alone_leads_from_the_first_words_to_the_end(desk: De
     assert len([body for body in bodies if "alguém pode ver?" in body and "recibo" not in body]) == 0
 
 
+@pytest.mark.parametrize("width", [1440, 1000])
+async def test_a_conversation_is_labelled_by_keys_from_the_list_or_from_within(desk: Desk, width: int) -> None:
+    staff = desk.staff
+    conversation = await staff.conversation(ANA)
+    await staff.conversation(person(2))
+    page = await desk.log_in(path="/console?tab=all", locale="en", width=width)
+    await page.keyboard.press("l")
+    assert await page.locator("#talk").count() == 0, "nothing is open, and no line has the focus"
+    for name in ("Atacado", "Reclamação"):
+        assert (await staff.admin.post("/console/labels", {"name": name, "colour": "red"})).status == 303
+    await page.locator(f"#row-{conversation} a").focus()
+    await page.keyboard.press("l")
+    choice = page.locator("#talk-about .label-form select")
+    await expect(choice).to_be_focused()
+    await expect(page).to_have_url(f"{desk.url}/console/c/{conversation}?tab=all")
+    await page.keyboard.type("Recl")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#talk-about .labelled")).to_contain_text("Reclamação")
+    await expect(page.locator(f"#row-{conversation} .label")).to_have_text(["Reclamação"])
+    assert await violations(page) == []
+    await page.locator("#thread").focus()
+    await page.keyboard.press("l")
+    await expect(choice).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(f"#row-{conversation} .label")).to_have_text(["Atacado", "Reclamação"])
+    await page.locator("#thread").focus()
+    await page.keyboard.press("l")
+    await expect(page.get_by_label("Take off the label Atacado")).to_be_focused()
+
+
 async def test_what_is_written_survives_a_reload_what_moves_and_a_colleague(desk: Desk) -> None:
     staff = desk.staff
     conversation = await staff.conversation(ANA)

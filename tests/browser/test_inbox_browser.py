@@ -134,8 +134,16 @@ async def test_the_list_is_worked_by_keys_and_no_key_is_taken_from_a_text(desk: 
     await page.check("#keys input[name=on]")
     await page.keyboard.press("Escape")
     await expect(page.locator("#keys")).to_be_hidden()
+    await expect(page.locator("#keys input[name=on]")).not_to_be_focused()  # which it stays until the next frame
     async with page.expect_navigation(url=f"{desk.url}/console/settings**"):
         await page.keyboard.type("gs")
+    async with page.expect_navigation(url=f"{desk.url}/console?tab=ai"):
+        await page.keyboard.type("ga")
+    await page.keyboard.type("gi")
+    await expect(page.locator("#tab-needs")).to_have_attribute("aria-current", "page")
+    await page.keyboard.type("ga")
+    await expect(page.locator("#tab-ai")).to_have_attribute("aria-current", "page")
+    await expect(page.locator(ROW)).to_have_count(3)
 
 
 async def test_a_long_list_goes_on_as_it_is_scrolled_and_stays_where_it_is_when_something_moves(desk: Desk) -> None:

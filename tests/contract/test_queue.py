@@ -314,6 +314,36 @@ async def test_a_suspect_waits_for_what_runs_already_and_nothing_new_starts_befo
     assert tags(await queue.claim(10)) == [1]
 
 
+async def test_nobody_waits_longer_for_a_suspect_than_it_takes_to_see_what_it_does(house: House) -> None:
+    await house.put(tag=1)
+    for life in ("a", "b"):
+        await house.connect(life).claim(1)
+        await house.connect("next").reap(orphans=True)
+    queue = house.connect("c")
+    await house.put(tag=2)
+    assert tags(await queue.claim(10)) == [1]
+    assert await queue.claim(10) == []
+    house.clock.advance(5_000)
+    assert tags(await queue.claim(10)) == [2]
+
+
+async def test_a_suspect_does_not_wait_for_ever_for_what_runs(house: House) -> None:
+    queue = house.connect("c")
+    await house.put(tag=1)
+    for life in ("a", "b"):
+        await house.connect(life).claim(1)
+        await house.put(tag=2)
+        await queue.reap(orphans=True)
+    suspect = await one(queue)
+    await queue.retry(suspect, run_at=house.clock.now() + 10, error="later", counts=True)
+    assert tags(await queue.claim(1)) == [2]
+    house.clock.advance(10)
+    assert await queue.claim(10) == []
+    house.clock.advance(5_000)
+    assert tags(await queue.claim(1)) == [1]
+    assert tags(await queue.claim(10)) == [2]
+
+
 async def test_a_suspect_is_next_however_many_owners_have_work(house: House) -> None:
     await house.put(owner=500, tag=1)
     for life in ("a", "b"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.contract.backends import BACKENDS, LEASE_MS, House
-from wtai.jobs.queue import RESCUES_TO_DEATH, Job, Queue
+from wtai.jobs.queue import ALONE_SECONDS, RESCUES_TO_DEATH, Job, Queue
 from wtai.jobs.store import JobRow, retry_dead
 
 STEPS_PER_RUN = 50
@@ -37,6 +37,7 @@ class Known:
     key: str | None
     failures: int = 0
     rescues: int = 0
+    rescued_at: int = 0
     dead: bool = False
 
 
@@ -53,11 +54,12 @@ class Model:
         self.lost = [*self.lost[-5:], job]
         return job
 
-    def rescue(self, ids: list[int]) -> None:
+    def rescue(self, ids: list[int], now: int) -> None:
         for job_id in ids:
             self.release(job_id)
             known = self.jobs[job_id]
             known.rescues += 1
+            known.rescued_at = now
             known.dead = known.rescues >= RESCUES_TO_DEATH
 
 
@@ -94,14 +96,16 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(not known.dead for known in self.model.jobs.values()))
     @rule(limit=st.integers(1, 5))
     def claim(self, limit: int) -> None:
-        suspects = [job_id for job_id, known in self.model.jobs.items() if known.rescues >= 2 and not known.dead]
-        for job in self.runner.run(self.queue.claim(limit)):
+        since = self.house.clock.now() - ALONE_SECONDS * 1_000
+        suspects = [job_id for job_id, known in self.model.jobs.items() if known.rescues >= 2 and known.rescued_at > since]
+        claimed = self.runner.run(self.queue.claim(limit))
+        for job in claimed:
             known = self.model.jobs[job.id]
             assert not known.dead
             assert job.id not in self.model.held, "claimed twice"
             assert (job.failures, job.rescues, job.key) == (known.failures, known.rescues, known.key)
             self.model.held[job.id] = Claim(job, self.house.clock.now() + LEASE_MS)
-        if any(job_id in self.model.held for job_id in suspects):
+        if claimed and any(job_id in self.model.held for job_id in suspects):
             assert len(self.model.held) == 1, "a suspect runs alone"
 
     @precondition(lambda self: self.model.held)
@@ -170,7 +174,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.house.clock.advance(later_ms)
         expired = [job_id for job_id, claim in self.model.held.items() if claim.until < self.house.clock.now()]
         assert self.runner.run(self.queue.reap(orphans=False)) == len(expired)
-        self.model.rescue(expired)
+        self.model.rescue(expired, self.house.clock.now())
 
     @precondition(lambda self: self.model.held)
     @rule()
@@ -182,7 +186,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = self.house.connect(f"life {self.lives}")
         orphans = list(self.model.held)
         assert self.runner.run(self.queue.reap(orphans=True)) == len(orphans)
-        self.model.rescue(orphans)
+        self.model.rescue(orphans, self.house.clock.now())
 
     @invariant()
     def nothing_is_lost_and_every_key_has_one_head(self) -> None:

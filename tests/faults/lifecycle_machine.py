@@ -300,7 +300,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             "reply": lambda tx, read: handoff.reply(tx, read, ["aqui é a Bia"], now=self.clock.now()),
             "resume": lambda tx, read: handoff.resume(tx, read, BASE, now=self.clock.now()),
             "close": lambda tx, read: handoff.close(tx, read, now=self.clock.now()),
-            "template": lambda tx, read: outbox.put_template(tx, read, Template("HX" + "a" * 32), now=self.clock.now()),
+            "template": lambda tx, read: handoff.send_template(tx, read, Template("HX" + "a" * 32), now=self.clock.now()),
         }
 
         def unit(tx: OwnerTx) -> None:

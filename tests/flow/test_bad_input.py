@@ -64,6 +64,22 @@ async def test_an_unreachable_model_leads_to_a_person_and_no_message_is_lost(wor
     assert len(world.sent_to(ANA)) == 1
 
 
+async def test_a_token_that_twilio_takes_no_more_loses_no_answer(world: World) -> None:
+    line = world.line
+    async with world.running() as program:
+        world.model.latency_seconds = 0.5
+        await world.say(ANA, "oi")
+        world.twilio.tokens[line.account_sid] = "a-new-one"
+        await world.until(lambda: bool(world.rows("SELECT 1 FROM jobs WHERE kind = 'send_message' AND state = 'scheduled'")))
+        assert [row["status"] for row in world.outbound()] == ["queued"]
+        token = world.data_dir / "token"
+        token.write_text("a-new-one")
+        world.command("twilio", "rotate", line.owner, "--auth-token-file", str(token))
+        await program.database.system_write(lambda tx: (tx.run("UPDATE jobs SET run_at = 0"), tx.signal("jobs")))
+        assert await world.answers_to(ANA, 1) == ["eco: oi"]
+        await world.at_rest()
+
+
 @pytest.mark.parametrize("fault", [ModelFault.MALFORMED, ModelFault.RESET, ModelFault.THROTTLED])
 async def test_a_model_that_breaks_off_is_asked_again(world: World, fault: ModelFault) -> None:
     world.model.faults.arm(fault)

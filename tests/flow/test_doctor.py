@@ -72,10 +72,11 @@ async def test_who_cannot_be_reached_is_told_apart_from_who_refuses(world: World
 
 async def test_credentials_that_do_not_open_and_a_database_that_is_behind_are_found(world: World) -> None:
     with closing(connect(world.data_dir / "wtai.db")) as connection:
-        connection.execute("DELETE FROM twilio_numbers")
-        connection.execute("UPDATE twilio_accounts SET owner_id = 3 - owner_id")
+        connection.execute("UPDATE twilio_accounts SET tokens = replace(tokens, 'v1.', 'v1.00')")
         found = await examined(world, 4)
-        assert [one["check"] for one in found if one["problem"]] == ["credentials"]
+        problems = {one["check"]: one["problem"] for one in found if one["problem"]}
+        assert set(problems) == {"credentials", "twilio"}
+        assert all("`wtai keys check`" in problem for problem in problems.values())
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         connection.execute(f"PRAGMA user_version = {version - 1}")
         behind = await examined(world, 4)

@@ -16,7 +16,7 @@ from wtai.ai.texts import apology
 from wtai.app import Running
 from wtai.clock import SystemClock
 from wtai.conversation import handoff, store
-from wtai.conversation.model import Conversation
+from wtai.conversation.model import Conversation, Template
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
 from wtai.identity.preferences import Preferences
@@ -64,6 +64,9 @@ class Staff:
 
     async def reply(self, *bodies: str) -> None:
         await self._do(lambda tx, read: handoff.reply(tx, read, list(bodies), now=SystemClock().now()))
+
+    async def send_template(self, template: Template) -> None:
+        await self._do(lambda tx, read: handoff.send_template(tx, read, template, now=SystemClock().now()))
 
     async def resume(self) -> None:
         await self._do(lambda tx, read: handoff.resume(tx, read, BASE, now=SystemClock().now()))
@@ -364,6 +367,45 @@ async def test_handed_back_with_everything_answered_the_ai_waits(world: World) -
         await world.say(ANA, "mais uma coisa")
         await world.answers_to(ANA, 3)
     assert world.model.counts.total() == 2
+
+
+async def test_a_template_of_staff_is_an_answer_that_the_ai_reads_and_does_not_give_again(world: World) -> None:
+    """Outside the 24 hours it is the only answer there can be: what the AI wrote instead would be parked."""
+    sid = "HX" + "a1" * 16
+    async with world.running() as program:
+        staff = Staff(world, program)
+        await world.say(ANA, "quero um bolo")
+        await world.answers_to(ANA, 1)
+        await staff.take_over()
+        await world.say(ANA, "fica pronto quando?")
+        assert world.value("SELECT waiting_since FROM conversations") is not None
+        await staff.send_template(Template(sid, json.dumps({"2": "amanhã", "1": "Ana"})))
+        assert world.value("SELECT waiting_since FROM conversations") is None
+        await world.answers_to(ANA, 2)
+        await staff.resume()
+        await at_rest(world)
+        assert state(world) == "WAITING_USER"
+        assert world.model.counts.total() == 1
+        await world.say(ANA, "e pode ser de chocolate?")
+        await world.answers_to(ANA, 3)
+    spoken = [(message["role"], message["content"]) for message in asked(world)]
+    assert spoken[2:] == [
+        ("user", STEPPED_IN),
+        ("user", "fica pronto quando?"),
+        ("assistant", f"[modelo {sid}: Ana; amanhã]"),
+        ("user", HANDED_BACK),
+        ("user", "e pode ser de chocolate?"),
+    ]
+
+
+async def test_a_template_that_is_sent_beside_the_ai_takes_nothing_from_it(data_dir: Path) -> None:
+    async with open_world(data_dir, conversation={"burst_quiet_ms": 60_000}) as world, world.running() as program:
+        await world.say(ANA, "quero um bolo")
+        await Staff(world, program).send_template(Template("HX" + "a1" * 16))
+        await world.answers_to(ANA, 1)
+        assert state(world) == "PENDING"
+        assert world.value("SELECT waiting_since FROM conversations") is not None
+        assert world.value("SELECT answered_through FROM conversations") == 0
 
 
 async def test_a_question_of_ours_does_not_outlive_a_person(world: World) -> None:

@@ -286,6 +286,7 @@ async def test_a_receiver_that_hangs_holds_up_no_conversation(world: World, rece
             await world.say(person(number), "oi")
         for number in range(1, 7):
             await world.answers_to(person(number), 1)
+        await world.until(lambda: bool(receiver.heard))
         assert len(receiver.heard) == 1
         receiver.hangs = False
 

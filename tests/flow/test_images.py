@@ -80,7 +80,7 @@ async def test_four_pictures_are_shown_and_the_others_named(world: World) -> Non
     async with world.running(role="web"):
         for message in list(world.twilio.messages.all()):
             await world.twilio.redeliver(message.sid)
-    async with world.running(role="worker"):
+    async with world.running(role="worker", server={"public_url": "http://127.0.0.1:9"}):
         assert await world.answers_to(ANA, 1) == [f"eco: {' | '.join(['[imagem]'] * 6)}"]
     assert sorted(pictures(world.model.requests[-1])) == sorted(data_url(*file) for file in files[:4])
 
@@ -171,6 +171,15 @@ async def test_a_model_of_its_own_looks_at_pictures_and_only_there(data_dir: Pat
         models = [request["model"] for request in world.model.requests]
     assert models == ["words", "eyes", "eyes", "words"], "without the pictures, the specialist's own model again"
     assert [row["model"] for row in world.rows("SELECT model FROM ai_results ORDER BY id")] == ["words", "eyes", "words"]
+
+
+async def test_a_model_for_pictures_that_is_not_there_keeps_no_answer_back(data_dir: Path) -> None:
+    gone = {"status": 404, "body": {"error": {"message": "no such model", "code": "model_not_found"}}}
+    async with open_world(data_dir, openai={"model": "words", "vision_model": "eyes"}) as world, world.running():
+        world.model.enqueue([gone, answers("Não vejo imagens.")])
+        await world.say(ANA, "que planta é esta?", media=[("image/png", PNG)])
+        assert await world.answers_to(ANA, 1) == ["Não vejo imagens."]
+    assert [request["model"] for request in world.model.requests] == ["eyes", "words"]
 
 
 def answers(text: str) -> dict[str, object]:

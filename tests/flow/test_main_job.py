@@ -294,3 +294,17 @@ async def test_a_thousand_messages_posted_twice_and_out_of_order_are_stored_and_
             WHERE m.direction = 'inbound' GROUP BY m.id HAVING count(r.id) <> 1"""
         assert world.rows(twice) == []
         assert {row["status"] for row in world.outbound()} <= {"sent", "delivered"}
+
+
+async def test_a_number_that_moved_to_another_account_is_answered_from_there(world: World) -> None:
+    line, other, token = world.line, "AC" + "f" * 32, world.data_dir / "token"
+    token.write_text("outro-segredo")
+    world.command(
+        "twilio", "connect", line.owner, "--account-sid", other, "--auth-token-file", str(token), "--number", line.number
+    )
+    world.twilio.add_account(other, "outro-segredo", numbers=(line.number,))
+    async with world.running():
+        await world.say(person(1), "oi")
+        await world.answers_to(person(1), 1)
+        await world.at_rest()
+    assert [message.account for message in world.twilio.accepted] == [other]

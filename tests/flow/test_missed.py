@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,11 @@ from wtai.db.tx import PLATFORM
 from wtai.identity.audit_store import OPERATOR
 from wtai.jobs.store import enqueue
 from wtai.privacy.eraser import Eraser
+from wtai.simulator.twilio_webhooks import WebhookResult
 
 ANA, BRUNO = person(1), person(2)
-_LONGER_THAN_GRACE = 0.4
+_LONGER_THAN_GRACE = 1.3
+_A_SECOND_LATER = 1.1
 _DAY_MS = 24 * 3_600_000
 
 
@@ -32,6 +35,13 @@ async def look(program: Running) -> None:
     await program.database.write(PLATFORM, enqueue, MISSED, {}, now=SystemClock().now())
 
 
+async def write(world: World, who: str, text: str, **options: Any) -> WebhookResult:
+    """A customer writes, and Twilio has had its time to tell."""
+    result = await world.say(who, text, **options)
+    await asyncio.sleep(_LONGER_THAN_GRACE)
+    return result
+
+
 def inbound(world: World) -> list[tuple[str, str]]:
     rows = world.rows("SELECT provider_sid, body FROM messages WHERE direction = 'inbound' ORDER BY id")
     return [(row["provider_sid"], row["body"]) for row in rows]
@@ -39,8 +49,8 @@ def inbound(world: World) -> list[tuple[str, str]]:
 
 async def test_what_was_written_while_the_program_was_down_is_answered_once_it_is_back(world: World) -> None:
     texts = ["oi", "tem bolo?", "ó, 2 + 2 = 4 & 100%"]
-    results = [await world.say(ANA, text) for text in texts]
-    results.append(await world.say(BRUNO, "sou do outro", line=world.lines[1]))
+    results = [await write(world, ANA, text) for text in texts]
+    results.append(await write(world, BRUNO, "sou do outro", line=world.lines[1]))
     assert {result.status for result in results} == {0}
     async with world.running():
         await world.until(lambda: len(inbound(world)) == 4)
@@ -56,7 +66,7 @@ async def test_what_was_written_while_the_program_was_down_is_answered_once_it_i
 
 async def test_a_photo_that_was_missed_is_fetched(world: World) -> None:
     png = bytes.fromhex("89504e470d0a1a0a") + b"\0" * 40
-    await world.say(ANA, "olha", media=[("image/png", png)])
+    await write(world, ANA, "olha", media=[("image/png", png)])
     async with world.running():
         await world.answers_to(ANA, 1)
         await world.at_rest()
@@ -66,10 +76,10 @@ async def test_a_photo_that_was_missed_is_fetched(world: World) -> None:
 
 
 async def test_only_what_came_since_the_number_was_connected_is_asked_for(world: World) -> None:
-    old = await world.say(ANA, "de ontem")
+    old = await write(world, ANA, "de ontem")
     message = world.twilio.messages.get(world.line.account_sid, old.sid)
     message.created_at = message.updated_at = message.sent_at = message.created_at - _DAY_MS
-    await world.say(ANA, "de agora")
+    await write(world, ANA, "de agora")
     async with world.running():
         await world.answers_to(ANA, 1)
         await world.at_rest()
@@ -77,17 +87,69 @@ async def test_only_what_came_since_the_number_was_connected_is_asked_for(world:
 
 
 async def test_a_message_is_left_to_its_webhook_for_a_while(world: World) -> None:
-    await world.say(ANA, "oi")
-    async with world.running(twilio={"reconcile_seconds": 1.5}):
-        await world.until(lambda: bool(world.rows("SELECT 1 FROM jobs WHERE state = 'scheduled'")))
+    await write(world, ANA, "oi")
+    async with world.running(twilio={"reconcile_seconds": 600}):
+        await world.until(lambda: any("To=" in request.path for request in world.twilio.requests))
+        await world.at_rest()
         assert inbound(world) == []
+    async with world.running():
         await world.answers_to(ANA, 1)
         await world.at_rest()
     assert len(inbound(world)) == 1
 
 
+async def test_what_comes_late_has_its_own_time_and_the_window_does_too(world: World) -> None:
+    """Free text a day after the person wrote would be refused: it is kept for staff instead."""
+    late = await write(world, ANA, "ainda tem?")
+    long_ago = SystemClock().now() - _DAY_MS - 60_000
+    message = world.twilio.messages.get(world.line.account_sid, late.sid)
+    message.created_at = message.updated_at = message.sent_at = long_ago
+    async with world.running() as program:
+        await world.at_rest()
+        await program.database.system_write(lambda tx: tx.run("UPDATE twilio_numbers SET heard_until = :at", at=long_ago))
+        await look(program)
+        await world.until(
+            lambda: [row["parked"] for row in world.rows("SELECT parked FROM messages WHERE author = 'agent'")] == ["window"]
+        )
+        await world.at_rest()
+    assert world.value("SELECT created_at FROM messages WHERE direction = 'inbound'") == long_ago // 1000 * 1000
+    assert world.sent_to(ANA) == []
+
+
+async def test_a_message_whose_files_are_not_named_holds_up_no_other(world: World) -> None:
+    await write(world, ANA, "olha", media=[("image/png", b"\x89PNG\r\n\x1a\n")])
+    await write(world, BRUNO, "oi")
+    files = dict(world.twilio.messages.media)
+    world.twilio.messages.media.clear()  # the list of them answers 500 now
+    async with world.running() as program:
+        assert await world.answers_to(BRUNO, 1) == ["eco: oi"]
+        await world.at_rest()
+        assert [body for _, body in inbound(world)] == ["oi"]
+        world.twilio.messages.media.update(files)
+        await look(program)
+        await world.answers_to(ANA, 1)
+        await world.at_rest()
+    assert [body for _, body in inbound(world)] == ["oi", "olha"]
+
+
+async def test_what_was_written_to_a_disabled_owner_counts_for_nothing_when_it_is_enabled(world: World) -> None:
+    owner = world.line.owner
+    async with world.running() as program:
+        await world.at_rest()
+        world.command("owner", "disable", owner)
+        await world.say(ANA, "tem alguém?")
+        await asyncio.sleep(_A_SECOND_LATER)  # Twilio dates by the second
+        await look(program)
+        await world.at_rest()
+        world.command("owner", "enable", owner)
+        await asyncio.sleep(_LONGER_THAN_GRACE)
+        await look(program)
+        await world.at_rest()
+    assert inbound(world) == []
+
+
 async def test_a_list_that_fails_loses_nothing_and_leaves_no_dead_job(world: World) -> None:
-    await world.say(ANA, "oi")
+    await write(world, ANA, "oi")
     world.twilio.tokens[world.line.account_sid] = "rotated"
     async with world.running() as program:
         await world.until(lambda: any("To=" in request.path for request in world.twilio.requests))
@@ -132,7 +194,7 @@ async def test_an_erased_person_does_not_come_back_from_the_list(world: World) -
 @pytest.mark.parametrize("hit", [1, 2])
 async def test_killed_while_it_is_received_a_missed_message_is_answered_once(world: World, free_port: int, hit: int) -> None:
     for text in ("um", "dois"):
-        await world.say(ANA, text)
+        await write(world, ANA, text)
     async with world.process(free_port, failpoints=f"ack.before_commit={hit}:kill") as process:
         await world.until(lambda: not process.alive or len(inbound(world)) == 2)
     async with world.process(free_port):

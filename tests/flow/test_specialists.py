@@ -21,7 +21,6 @@ from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.plans import PlanLimits
-from wtai.identity.plans_store import create_plan, subscribe
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import choose
 
@@ -291,18 +290,13 @@ async def hand_back(program: Running, world: World) -> None:
     await program.database.write(world.line.owner_id, work)
 
 
-async def subscribed(program: Running, world: World, limits: PlanLimits) -> None:
-    plan = await program.database.system_write(create_plan, "small", limits, now=0)
-    await program.database.write(world.line.owner_id, subscribe, plan, now=0)
-
-
 @pytest.mark.parametrize(
     ("at_limit", "state", "said"),
     [("handoff", "HANDOFF", PT.handoff), ("stop", "WAITING_USER", PT.at_limit), ("allow", "WAITING_USER", "Dois.")],
 )
 async def test_what_happens_at_a_plans_limit_is_the_plans_choice(world: World, at_limit: str, state: str, said: str) -> None:
     async with world.running() as program:
-        await subscribed(program, world, PlanLimits(messages_per_month=1, at_limit=at_limit))
+        await world.subscribe(program, PlanLimits(messages_per_month=1, at_limit=at_limit))
         assert await say(world, "meu saldo", picks("finance"), says("Um.")) == "Um."
         assert await say(world, "e agora?", says("Dois.")) == said
     assert world.value("SELECT state FROM conversations") == state
@@ -310,7 +304,7 @@ async def test_what_happens_at_a_plans_limit_is_the_plans_choice(world: World, a
 
 async def test_a_plan_has_the_specialists_it_has(world: World) -> None:
     async with world.running() as program:
-        await subscribed(program, world, PlanLimits(features=("general",)))
+        await world.subscribe(program, PlanLimits(features=("general",)))
         await say(world, "meu saldo", says("Não cuido disso."))
     (request,) = world.model.requests
     assert isinstance(request, dict)
@@ -319,7 +313,7 @@ async def test_a_plan_has_the_specialists_it_has(world: World) -> None:
 
 async def test_a_plans_money_is_a_ceiling_whatever_the_owner_chose(world: World) -> None:
     async with world.running() as program:
-        await subscribed(program, world, PlanLimits(cost_usd_per_month=Decimal("0.000001")))
+        await world.subscribe(program, PlanLimits(cost_usd_per_month=Decimal("0.000001")))
         assert await say(world, "meu saldo") == PT.handoff
     assert not world.model.requests
 

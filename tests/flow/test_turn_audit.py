@@ -16,7 +16,7 @@ from wtai.identity.store import choose
 REFUSED = {"status": 400, "body": {"error": {"message": "no", "code": "bad_request_of_ours"}}}
 COFFEE = calls("remember", text="Prefere café sem açúcar.", kind="preference")
 FREE = "input 0 cached 0 output 0"
-PRICES = {"models": [f"tiny {FREE}", f"gpt-5.4-mini {FREE}"]}
+PRICES = {"models": [f"{model} {FREE}" for model in ("tiny", "gpt-5.4-mini", "text-embedding-3-small")]}
 """Only what ``dear`` could cost is anything: the answers come from gpt-5.4-mini."""
 
 

@@ -250,3 +250,20 @@ async def test_a_send_that_is_given_up_has_failed_and_can_be_tried_again_by_hand
         await world.until(lambda: statuses(world) == ["delivered"])
         await world.at_rest()
     assert world.rows("SELECT 1 FROM jobs") == []
+
+
+async def test_who_writes_from_another_address_meanwhile_is_not_sent_the_message_again(world: World) -> None:
+    """The provider's list is asked for the address that the call was for, not for the one that answers go to by now."""
+    short = ANA.replace("+55119", "+5511")
+    world.twilio.faults.arm(TwilioFault.STATUS_DROPPED, times=None)
+    world.twilio.faults.arm(TwilioFault.RESET_AFTER)
+    world.twilio.listing_delay_seconds = 1.0
+    async with world.running(twilio={"reconcile_seconds": 2.0}):
+        await world.say(ANA, "oi")
+        await world.until(lambda: statuses(world) == ["unknown"])
+        await world.say(short, "ainda aí?")
+        await world.answers_to(short, 1)
+        await world.at_rest(seconds=30)
+    assert world.value("SELECT count(*) FROM users") == 1
+    assert [(message.to, message.body) for message in world.twilio.accepted] == [(ANA, "eco: oi"), (short, "eco: ainda aí?")]
+    assert [row["provider_sid"] for row in world.outbound()] == [message.sid for message in world.twilio.accepted]

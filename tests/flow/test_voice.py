@@ -50,7 +50,6 @@ async def test_a_voice_note_is_answered_as_if_it_had_been_typed(world: World) ->
     (asked,) = [request for request in world.model.requests if "file" in request]
     assert asked == {
         "model": "gpt-transcribe",
-        "language": "pt",
         "response_format": "json",
         "file": "audio.ogg",
         "bytes": len(voice_note("queria dois pães")),
@@ -161,6 +160,47 @@ async def test_a_recording_of_one_owner_is_unknown_to_another(data_dir: Path) ->
         assert len({row["path"] for row in world.rows("SELECT path FROM media")}) == 2
 
 
+# In which language
+
+
+@pytest.mark.parametrize(
+    ("wrote", "language"),
+    [
+        ([], None),
+        (["Olá! tudo bem?", "meu pedido não chegou"], "pt"),
+        (["hola buenas tardes"], "es"),
+        (["hi, how are you?"], "en"),
+        (["ok", "👍", "pizza"], None),
+        (["bom dia, tudo bem?", "hi, how are you?"], None),
+    ],
+    ids=["nothing", "pt", "es", "en", "what tells nothing", "two"],
+)
+async def test_the_language_is_named_only_where_what_the_person_typed_before_agrees_on_one(
+    world: World, wrote: list[str], language: str | None
+) -> None:
+    async with world.running():
+        for number, text in enumerate(wrote, 1):
+            await world.say(ANA, text)
+            await world.answers_to(ANA, number)
+        await speak(world, ANA, "queria dois pães")
+        await world.answers_to(ANA, len(wrote) + 1)
+    (asked,) = [request for request in world.model.requests if "file" in request]
+    assert asked.get("language") == language
+
+
+async def test_what_others_wrote_and_what_was_forwarded_tells_nothing_of_a_persons_language(data_dir: Path) -> None:
+    async with open_world(data_dir, owners=2) as world, world.running():
+        await world.say(person(2), "bom dia, tudo bem?")
+        await world.say(ANA, "bom dia, tudo bem?", line=world.lines[1])
+        await world.say(ANA, "bom dia, tudo bem?", extra=(("Forwarded", "true"),))
+        await world.answers_to(ANA, 2)
+        await world.answers_to(person(2), 1)
+        await speak(world, ANA, "hola")
+        await world.answers_to(ANA, 3)
+    (asked,) = [request for request in world.model.requests if "file" in request]
+    assert "language" not in asked
+
+
 # What goes wrong for a while
 
 
@@ -224,7 +264,7 @@ async def test_two_notes_that_cannot_be_heard_are_asked_for_once(world: World) -
     async with world.running(role="web"):
         for message in list(world.twilio.messages.all()):
             await world.twilio.redeliver(message.sid)
-    async with world.running(role="worker"):
+    async with world.running(role="worker", server={"public_url": "http://127.0.0.1:9"}):
         await world.answers_to(ANA, 1)
         await world.at_rest()
     assert [message.body for message in world.sent_to(ANA)] == [UNHEARD]

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from tests.fakes import ManualClock
 from tests.schema import new_database
-from wtai.ai.memory.embedder import HashedEmbedder, Vector
+from wtai.ai.memory.embedder import HashedEmbedder, Vector, hashed
 from wtai.ai.memory.memories import Memories
 from wtai.ai.memory.writing import Remembered, Told, remember
 from wtai.ai.tools.memory import memory_tools
@@ -45,12 +45,12 @@ class Failing:
     model: str = HashedEmbedder().model
     asked: list[Sequence[str]] = field(default_factory=list)
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], *, owner_id: int, user_id: int) -> list[Vector]:
         self.asked.append(texts)
         if self.failures:
             self.failures -= 1
             raise LlmUnavailable("down", code="connection")
-        return await HashedEmbedder().embed(texts)
+        return hashed(texts)
 
 
 class House:

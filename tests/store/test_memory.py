@@ -9,7 +9,8 @@ import pytest
 
 from tests.store.memory import Failing, House, Person, opened_house
 from wtai.ai.memory import facts, index
-from wtai.ai.memory.embedder import HashedEmbedder, Vector
+from wtai.ai.memory.embedder import HashedEmbedder, Vector, hashed
+from wtai.ai.memory.embedding import Embedding
 from wtai.ai.memory.guard import Unfit
 from wtai.ai.memory.memories import Memories
 from wtai.ai.memory.writing import EMBED, NotKept, Outcome
@@ -265,11 +266,11 @@ async def test_words_alone_find_while_the_embeddings_fail(house: House) -> None:
 
 async def test_a_vector_that_does_not_come_is_not_waited_for(house: House) -> None:
     class Slow(HashedEmbedder):
-        async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        async def embed(self, texts: Sequence[str], *, owner_id: int, user_id: int) -> list[Vector]:
             import asyncio
 
             await asyncio.sleep(60)
-            return await super().embed(texts)
+            return hashed(texts)
 
     await filled(house)
     memories = Memories(house.database, Slow(), query_seconds=0.05)
@@ -289,12 +290,12 @@ async def test_vectors_come_by_a_job_that_is_tried_again(house: House) -> None:
     await house.keep(house.ana, "Tenho um gato")
     [row] = house.rows(f"SELECT kind, payload FROM jobs WHERE kind = '{EMBED}'")
     job = Job(1, house.ana.owner, row["kind"], None, row["payload"], 1, 0, 0)
-    memories = Memories(house.database, Failing(failures=1))
+    embedding = Embedding(Memories(house.database, Failing(failures=1)), house.clock)
     with pytest.raises(Retry):
-        await memories.embed(job)
+        await embedding.handle(job)
     assert house.rows("SELECT 1 FROM memory_vectors") == []
-    await memories.embed(job)
-    await memories.embed(job)
+    await embedding.handle(job)
+    await embedding.handle(job)
     assert len(house.rows("SELECT 1 FROM memory_vectors")) == 2
 
 
@@ -302,7 +303,7 @@ async def test_vectors_of_another_model_are_passed_over_and_made_anew(house: Hou
     class Other(HashedEmbedder):
         model = "other-8"
 
-        async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        async def embed(self, texts: Sequence[str], *, owner_id: int, user_id: int) -> list[Vector]:
             return [[1.0, *(float(len(text) % 7) for _ in range(7))] for text in texts]
 
     await filled(house)
@@ -332,19 +333,20 @@ async def test_words_of_another_version_are_made_anew(house: House) -> None:
 
 async def test_a_refusal_of_the_embedder_leaves_the_words(house: House) -> None:
     class Refusing(HashedEmbedder):
-        async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        async def embed(self, texts: Sequence[str], *, owner_id: int, user_id: int) -> list[Vector]:
             raise LlmRefused("no such model", code="model_not_found")
 
     await house.keep(house.ana, "Moro em Santos")
     memories = Memories(house.database, Refusing())
-    await memories.embed(Job(1, house.ana.owner, EMBED, None, f'{{"user_id": {house.ana.user}}}', 1, 0, 0))
+    job = Job(1, house.ana.owner, EMBED, None, f'{{"user_id": {house.ana.user}}}', 1, 0, 0)
+    await Embedding(memories, house.clock).handle(job)
     found = await memories.recall(house.ana.owner, house.ana.user, "moro")
     assert (found.degraded, [item.text for item in found.items]) == (True, ["Moro em Santos"])
 
 
 async def test_a_fact_in_other_words_with_the_same_meaning_supersedes(house: House) -> None:
     class Meaning(HashedEmbedder):
-        async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        async def embed(self, texts: Sequence[str], *, owner_id: int, user_id: int) -> list[Vector]:
             return [[1.0, 0.0] if "carne" in text or "vegetarian" in text else [0.0, 1.0] for text in texts]
 
     memories = Memories(house.database, Meaning())

@@ -1,5 +1,6 @@
 """A message's way out: forward only, in whatever order words about it come, and never sent twice while its fate is unknown."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from tests.schema import new_database
 from wtai.conversation import outbox, outbox_store, store
 from wtai.conversation.inbox import receive
-from wtai.conversation.model import Inbound, Kind, OutboundMessage, Status, StatusUpdate
+from wtai.conversation.model import Inbound, Kind, OutboundMessage, Status, StatusUpdate, Template
 from wtai.conversation.outbox import SEND, Absence, Step
+from wtai.conversation.templates_store import set_template
 from wtai.db.sqlite import SqliteConnection, connect
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.db.units import Statements
@@ -275,6 +277,34 @@ def test_two_unknown_messages_alike_are_rivals_for_what_is_listed(desk: Desk) ->
     first, second = desk.unknown(), desk.unknown()
     for message_id in (first, second):
         assert outbox.candidates(desk.tx, desk.message(message_id), ["SM1"], NOW - 1).rival
+
+
+@pytest.mark.parametrize(("locale", "word"), [("pt-BR", "modelo"), ("es", "plantilla"), ("en", "template")])
+def test_a_template_reads_as_its_name_and_what_was_put_in_by_number(desk: Desk, locale: str, word: str) -> None:
+    desk.tx.run("UPDATE owners SET locale = :locale WHERE id = :owner", locale=locale)
+    named, unnamed = "HX" + "a" * 32, "HX" + "b" * 32
+    set_template(desk.tx, "retorno", "pt-BR", named, now=NOW)
+    set_template(desk.system.for_owner(2), "alheio", "pt-BR", unnamed, now=NOW)
+    values = {"10": "às dez", "dia": "hoje", "2": "amanhã", "1": "Ana"}
+    conversation = store.conversation(desk.tx, 1)
+    assert conversation is not None
+    for template in (Template(named, json.dumps(values)), Template(named), Template(unnamed)):
+        outbox.put_template(desk.tx, conversation, template, now=NOW)
+    written = [row["body"] for row in desk.tx.all("SELECT body FROM messages WHERE content_sid IS NOT NULL ORDER BY id")]
+    assert written == [f"[{word} retorno: Ana; amanhã; às dez; hoje]", f"[{word} retorno]", f"[{word} {unnamed}]"]
+
+
+def test_what_a_template_is_listed_with_may_be_any_messages(desk: Desk) -> None:
+    """What we read in its place is not what the person reads."""
+    conversation = store.conversation(desk.tx, 1)
+    assert conversation is not None
+    desk.unknown()
+    outbox.put_template(desk.tx, conversation, Template("HX" + "a" * 32, '{"1": "Ana"}'), now=NOW)
+    (newest,) = desk.tx.all("SELECT max(id) AS id FROM messages")
+    message_id = newest["id"]
+    outbox.start(desk.tx, message_id, now=NOW)
+    outbox.unknown(desk.tx, message_id, now=NOW)
+    assert outbox.candidates(desk.tx, desk.message(message_id), ["SM1"], NOW - 1).rival
 
 
 def test_a_late_callback_about_the_first_call_is_not_undone_by_the_end_of_the_second(desk: Desk) -> None:

@@ -29,6 +29,7 @@ from wtai.ai.usage_store import (
 )
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.db.tx import OwnerTx, Row
+from wtai.identity.plans import PlanLimits
 from wtai.identity.preferences import Preferences, merged
 from wtai.identity.store import create_owner
 
@@ -291,12 +292,12 @@ async def test_usage_is_read_by_day_by_feature_by_person_and_by_month(books: Boo
 
 
 def test_an_owners_budgets_are_exact_dollars_or_none() -> None:
-    assert Budgets.of(Preferences()) == Budgets()
-    assert not Budgets.of(Preferences()).limited
+    assert Budgets.of(Preferences(), PlanLimits()) == Budgets()
+    assert not Budgets.of(Preferences(), PlanLimits()).limited
     chosen = merged(Preferences(), '{"budget_month_usd": "49.999999", "budget_user_day_usd": 0.1}')
     assert chosen.budget_user_day_usd == Decimal("0.1")
-    assert Budgets.of(chosen) == Budgets(month=49_999_999, user_day=100_000)
-    assert Budgets.of(merged(Preferences(), '{"budget_user_day_usd": 0}')) == Budgets(user_day=0)
+    assert Budgets.of(chosen, PlanLimits()) == Budgets(month=49_999_999, user_day=100_000)
+    assert Budgets.of(merged(Preferences(), '{"budget_user_day_usd": 0}'), PlanLimits()) == Budgets(user_day=0)
     assert Budgets(user_day=0).limited
 
 

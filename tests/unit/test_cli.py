@@ -17,6 +17,7 @@ from wtai import failpoints
 from wtai.cli.main import COMMANDS, run
 from wtai.cli.main import wtai as group
 from wtai.db import sqlite
+from wtai.db.sqlite import connect
 from wtai.errors import AlreadyRunning, EnvironmentProblem, NotFound, SchemaError, SettingsError, WtaiError
 from wtai.settings_source import keys
 
@@ -95,6 +96,18 @@ def test_init_writes_settings_and_a_private_key_without_asking(data_dir: Path) -
     assert "[server]" in (data_dir / "config.toml").read_text("utf-8")
     assert wtai("check", cwd=data_dir).returncode == 0
     assert wtai("doctor", cwd=data_dir).returncode == 0
+
+
+def test_check_looks_at_all_that_a_start_needs(data_dir: Path) -> None:
+    assert wtai("init", cwd=data_dir).returncode == 0
+    (data_dir / "wtai.key").chmod(0o644)
+    refused = wtai("check", cwd=data_dir)
+    assert (refused.returncode, "wtai.key" in refused.stderr) == (4, True)
+    (data_dir / "wtai.key").chmod(0o600)
+    with closing(connect(data_dir / "wtai.db")) as connection:
+        connection.execute("PRAGMA user_version = 1000")
+    newer = wtai("check", cwd=data_dir)
+    assert (newer.returncode, "newer wtai" in newer.stderr) == (5, True)
 
 
 def test_init_makes_the_data_directory(data_dir: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,24 @@ import pytest
 
 from tests.answers import Answers, answering
 from tests.store.memory import BASE, House, opened_house
+from wtai.ai.llm import TOO_LONG
 from wtai.ai.memory import conversations
 from wtai.ai.memory.extraction import EXTRACT, Extraction, owe_extraction
 from wtai.ai.memory.summaries import SUMMARIZE, Summarizing, owe_summary_at_end, owe_summary_of_past
 from wtai.ai.metering import Meter
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.pricing import Price, Prices
+from wtai.ai.pricing import MICROS, Minute, Price, Prices
+from wtai.ai.usage_store import Budget, resets_at
+from wtai.clock import DAY, MINUTE
 from wtai.conversation import lifecycle, outbox
 from wtai.conversation.model import Kind, State
 from wtai.conversation.store import conversation
 from wtai.db.tx import OwnerTx
-from wtai.errors import Retry
+from wtai.errors import GiveUp, Retry
+from wtai.identity.store import choose
 from wtai.jobs.queue import Job
 
-PRICES = Prices({}, Price(1, 1, 1))
+PRICES = Prices({}, Price(1, 1, 1), {}, Minute(0))
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Desk:
 
     house: House
     model: Answers
+    meter: Meter
     extraction: Extraction
     summarizing: Summarizing
 
@@ -42,6 +47,15 @@ class Desk:
         for text in texts:
             conversation_id = await self.house.heard(self.house.ana.owner, 1, text, **options)
         return conversation_id
+
+    async def choose(self, **chosen: object) -> None:
+        """Ana's owner chooses."""
+        await self.house.database.write(self.house.ana.owner, choose, BASE, json.dumps(chosen))
+
+    def pricing(self, price: Price) -> "Desk":
+        """This desk where all models cost ``price``."""
+        meter = replace(self.meter, prices=replace(PRICES, default=price))
+        return replace(self, extraction=Extraction(self.house.database, meter, self.house.clock, base=BASE, model="small"))
 
     async def answer(self, conversation_id: int, text: str) -> None:
         """We wrote to Ana."""
@@ -81,6 +95,11 @@ def says(content: str, *, finish: str = "stop") -> object:
     return {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage}
 
 
+def refused(refusal: str) -> object:
+    message = {"role": "assistant", "content": None, "refusal": refusal}
+    return {"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
 def facts(*found: Mapping[str, object]) -> object:
     usual = {"kind": "fact", "entity": None, "attribute": None}
     return says(json.dumps({"facts": [{**usual, **one} for one in found]}))
@@ -93,6 +112,7 @@ async def desk(data_dir: Path) -> AsyncIterator[Desk]:
         yield Desk(
             house,
             model,
+            meter,
             Extraction(house.database, meter, house.clock, base=BASE, model="small"),
             Summarizing(house.database, meter, base=BASE, model="small"),
         )
@@ -239,6 +259,97 @@ async def test_nonsense_is_asked_for_again(desk: Desk, answer: str) -> None:
     assert desk.texts() == ["Mora em Santos"]
 
 
+NOT_SET_UP = [401, 402, 403, 404, (429, "insufficient_quota"), (400, "billing_hard_limit_reached")]
+
+
+@pytest.mark.parametrize("refusal", NOT_SET_UP, ids=str)
+async def test_facts_wait_for_a_key_for_credit_and_for_the_right_settings(desk: Desk, refusal: object) -> None:
+    conversation_id = await desk.hear("moro em Santos")
+    desk.model.left = [refusal, facts({"text": "Mora em Santos", "message": desk.last_message()})]
+    with pytest.raises(Retry) as waits:
+        await desk.extract(conversation_id)
+    assert (waits.value.counts, waits.value.delay_ms) == (False, 10 * MINUTE)
+    await desk.extract(conversation_id)
+    assert desk.texts() == ["Mora em Santos"]
+
+
+@pytest.mark.parametrize("budget", ["budget_user_day_usd", "budget_month_usd"])
+async def test_facts_wait_for_the_budget_but_no_longer_than_a_day(desk: Desk, budget: str) -> None:
+    conversation_id = await desk.hear("moro em Santos")
+    desk.model.left = [facts({"text": "Mora em Santos", "message": desk.last_message()})]
+    await desk.choose(**{budget: "0"})
+    with pytest.raises(Retry, match="budget") as waits:
+        await desk.extract(conversation_id)
+    now = desk.house.clock.now()
+    again = now + DAY if budget == "budget_month_usd" else resets_at(Budget.USER_DAY, now)
+    assert (waits.value.counts, waits.value.delay_ms) == (False, again - now)
+    assert desk.asked() == []
+    await desk.choose(**{budget: "1"})
+    await desk.extract(conversation_id)
+    assert desk.texts() == ["Mora em Santos"]
+
+
+async def test_an_answer_that_a_budget_cut_short_is_asked_for_again_with_more(desk: Desk) -> None:
+    conversation_id = await desk.hear("moro em Santos", "tenho um gato")
+    await desk.choose(budget_user_day_usd="0.01")
+    desk.model.left = [says('{"facts": [', finish="length"), facts({"text": "Tem um gato", "message": desk.last_message()})]
+    dear = desk.pricing(Price(1, 1, 4 * MICROS))
+    with pytest.raises(Retry, match="budget") as waits:
+        await dear.extract(conversation_id)
+    assert desk.model.asked[0]["max_completion_tokens"] < 4_096
+    now = desk.house.clock.now()
+    assert (waits.value.counts, waits.value.delay_ms) == (False, resets_at(Budget.USER_DAY, now) - now)
+    await desk.extract(conversation_id)
+    assert desk.texts() == ["Tem um gato"]
+
+
+CUT_OFF = [says('{"facts": [', finish="length"), (400, TOO_LONG)]
+
+
+@pytest.mark.parametrize("cut_off", CUT_OFF, ids=["answer", "question"])
+async def test_what_is_too_much_for_one_answer_is_taken_in_parts(desk: Desk, cut_off: object) -> None:
+    conversation_id = await desk.hear("moro em Santos", "tenho um gato", "jogo vôlei")
+    gato = desk.last_message() - 1
+    desk.model.left = [
+        *(cut_off, facts({"text": "Mora em Santos", "message": gato - 1})),
+        facts({"text": "Tem um gato", "message": gato}, {"text": "Joga vôlei", "message": gato + 1}),
+    ]
+    await desk.extract(conversation_id)
+    assert desk.owed(EXTRACT) == 1, "the rest is owed"
+    await desk.extract(conversation_id)
+    assert desk.texts() == ["Mora em Santos", "Tem um gato", "Joga vôlei"]
+    assert [asked.count("USER: ") for asked in desk.asked()] == [4, 2, 2], "the greeting is one of them"
+
+
+@pytest.mark.parametrize("cut_off", CUT_OFF, ids=["answer", "question"])
+async def test_one_message_that_alone_is_too_much_is_passed_over_and_the_rest_taken(desk: Desk, cut_off: object) -> None:
+    conversation_id = await desk.hear("moro em Santos")
+    desk.model.left = [cut_off, cut_off, facts({"text": "Mora em Santos", "message": desk.last_message()})]
+    await desk.extract(conversation_id)
+    await desk.extract(conversation_id)
+    assert desk.texts() == ["Mora em Santos"]
+    await desk.extract(conversation_id)
+    assert len(desk.asked()) == 3
+
+
+@pytest.mark.parametrize("objection", [says("", finish="content_filter"), refused("não posso"), (400, "content_filter")], ids=str)
+async def test_what_a_model_objects_to_is_not_asked_again(desk: Desk, objection: object) -> None:
+    conversation_id = await desk.hear("moro em Santos")
+    desk.model.left = [objection]
+    await desk.extract(conversation_id)
+    await desk.extract(conversation_id)
+    assert (len(desk.asked()), desk.texts()) == (1, [])
+
+
+async def test_a_request_that_is_refused_is_left_for_people_and_nothing_is_lost(desk: Desk) -> None:
+    conversation_id = await desk.hear("moro em Santos")
+    desk.model.left = [400, facts({"text": "Mora em Santos", "message": desk.last_message()})]
+    with pytest.raises(GiveUp):
+        await desk.extract(conversation_id)
+    await desk.extract(conversation_id)
+    assert desk.texts() == ["Mora em Santos"]
+
+
 async def test_calls_for_memory_are_booked_under_the_person(desk: Desk) -> None:
     conversation_id = await desk.hear("moro em Santos")
     desk.model.left = [facts()]
@@ -340,6 +451,21 @@ async def test_a_summary_that_mentions_what_is_forgotten_goes_and_does_not_come_
     gone = await desk.house.database.read(desk.house.ana.owner, conversations.summary_of, conversation_id)
     assert gone.own is None
     assert len(desk.asked()) == 1
+
+
+@pytest.mark.parametrize("refusal", [*NOT_SET_UP, None], ids=str)
+async def test_a_summary_waits_for_a_key_for_credit_and_for_the_budget(desk: Desk, refusal: object) -> None:
+    conversation_id = await long_talk(desk)
+    await closed(desk, conversation_id)
+    desk.model.left = [*([] if refusal is None else [refusal]), says("Combinou o conserto do telhado.")]
+    await desk.choose(budget_month_usd="0" if refusal is None else "1")
+    with pytest.raises(Retry) as waits:
+        await desk.summarize()
+    assert not waits.value.counts
+    await desk.choose(budget_month_usd="1")
+    await desk.summarize()
+    found = await desk.house.database.read(desk.house.ana.owner, conversations.summary_of, conversation_id)
+    assert found.own == "Combinou o conserto do telhado."
 
 
 @pytest.mark.parametrize(

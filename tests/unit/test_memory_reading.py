@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from wtai.ai.memory.embedder import HASHED_DIMENSIONS, HashedEmbedder
+from wtai.ai.memory.embedder import HASHED_DIMENSIONS, HashedEmbedder, hashed
 from wtai.ai.memory.lexicon import lexicon
 from wtai.ai.memory.reading import CHANGE, Time, alike, keys, names, numbers, question
 from wtai.ai.memory.vectors import SCALE, packed
@@ -103,18 +103,16 @@ def test_trigrams_mark_the_beginning_of_a_word() -> None:
 
 
 async def test_hashed_vectors_are_the_same_each_time_and_close_for_like_texts() -> None:
-    embedder = HashedEmbedder()
-    dog, puppy, rent, again = await embedder.embed(
-        ["Tenho um cachorro", "meu doguinho", "O aluguel vence dia 5", "Tenho um cachorro"]
-    )
+    dog, puppy, rent, again = hashed(["Tenho um cachorro", "meu doguinho", "O aluguel vence dia 5", "Tenho um cachorro"])
     assert len(dog) == HASHED_DIMENSIONS
     assert list(dog) == list(again)
     assert _cosine(dog, puppy) > _cosine(dog, rent) + 0.2
-    assert list((await embedder.embed(["Tenho um cachorro"] * 20))[7]) == list(dog)
+    many = await HashedEmbedder().embed(["Tenho um cachorro"] * 20, owner_id=1, user_id=1)
+    assert list(many[7]) == list(dog)
 
 
-async def test_a_text_of_signs_alone_has_a_vector() -> None:
-    [vector] = await HashedEmbedder().embed(["…"])
+def test_a_text_of_signs_alone_has_a_vector() -> None:
+    [vector] = hashed(["…"])
     assert packed(vector)
 
 

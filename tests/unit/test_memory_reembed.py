@@ -6,16 +6,22 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.store.memory import opened_house
+from tests.store.memory import BASE, opened_house
 from wtai.ai.memory.embedder import HashedEmbedder
 from wtai.db.sqlite import connect
+from wtai.identity.store import choose
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def reembed(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def reembed(data_dir: Path, *arguments: str, embedder: str = "hashed") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "wtai", "--data-dir", str(data_dir), "memory", "reembed", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WTAI_OPENAI__EMBEDDER": "hashed"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "WTAI_OPENAI__EMBEDDER": embedder,
+        "WTAI_OPENAI__BASE_URL": "http://127.0.0.1:9/v1",
+    }
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -36,3 +42,15 @@ async def test_vectors_of_another_model_are_replaced_for_one_owner_or_for_all(da
     with closing(connect(path, read_only=True)) as connection:
         models = connection.execute("SELECT DISTINCT model FROM memory_vectors").fetchall()
     assert [row["model"] for row in models] == [HashedEmbedder().model]
+
+
+async def test_people_whose_budget_has_no_room_are_left_and_named_by_their_owner(data_dir: Path) -> None:
+    async with opened_house(data_dir / "wtai.db") as house:
+        for person in (house.ana, house.bia):
+            await house.keep(person, "Moro em Santos")
+        await house.database.write(house.ana.owner, choose, BASE, '{"budget_user_day_usd": 0}')
+        owner = house.rows(f"SELECT public_id FROM owners WHERE id = {house.ana.owner}")[0]["public_id"]
+    done = reembed(data_dir, embedder="openai")
+    assert (done.returncode, done.stdout) == (0, "0 memories\n"), done.stderr
+    assert done.stderr.count(f"{owner}: ") == 2
+    assert "budget_user_day_usd leaves too little" in done.stderr

@@ -13,9 +13,10 @@ from tests.fakes import ManualClock
 from tests.program import until
 from tests.schema import new_database
 from wtai.ai.llm import Assistant, LlmRequest, System, ToolCall, ToolResult, Usage, User
-from wtai.ai.metering import Meter, MeteredLlm, Spent
+from wtai.ai.metering import Meter, Spent
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.pricing import MICROS, Price, Prices, Quote, most_prompt_tokens
+from wtai.ai.paying import Payer
+from wtai.ai.pricing import MICROS, Minute, Price, Prices, Quote, most_prompt_tokens
 from wtai.ai.usage_store import Budget, Budgets, Purpose, months, usage_of
 from wtai.clock import DAY, SystemClock
 from wtai.db.sqlite import SqliteDatabase, connect
@@ -25,7 +26,7 @@ from wtai.identity.store import create_owner
 from wtai.simulator.model import ModelFault, ScriptedModel
 
 BIG, SMALL = Price(2 * MICROS, MICROS, 10 * MICROS), Price(MICROS, MICROS, 4 * MICROS)
-PRICES = Prices({"big": BIG, "small": SMALL}, Price(3 * MICROS, 3 * MICROS, 30 * MICROS))
+PRICES = Prices({"big": BIG, "small": SMALL}, Price(3 * MICROS, 3 * MICROS, 30 * MICROS), {}, Minute(0))
 ASKED = LlmRequest((System("Seja breve."), User("oi, quanto gastei ontem?")), max_output_tokens=1_000)
 PROMPT = most_prompt_tokens(ASKED)
 MOST = 2 * PROMPT + 10 * 1_000
@@ -237,14 +238,13 @@ async def test_without_the_guard_in_one_transaction_a_hundred_calls_pass_the_bud
     def booked(tx: OwnerTx) -> int:
         return int(tx.all("SELECT coalesce(sum(booked), 0) AS n FROM usage_months WHERE owner_id = :owner")[0]["n"])
 
-    async def apart(self: MeteredLlm, purpose: Purpose, quotes: list[Quote], now: int) -> Quote:
-        database = self._meter.database
-        if await database.read(self._owner_id, booked) + quotes[0].most > budget:
+    async def apart(self: Payer, purpose: Purpose, quotes: list[Quote], now: int) -> Quote:
+        if await self.database.read(self.owner_id, booked) + quotes[0].most > budget:
             raise BudgetReached("", budget="month", resets_at=0, first=False)
         return await guarded(self, purpose, quotes, now)
 
-    guarded = MeteredLlm._hold
-    monkeypatch.setattr(MeteredLlm, "_hold", apart)
+    guarded = Payer.hold
+    monkeypatch.setattr(Payer, "hold", apart)
     house.model.enqueue(dearest(1), repeat_last=True)
     house.model.latency_seconds = 0.5
     async with house.meter(small="big") as meter:

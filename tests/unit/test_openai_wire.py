@@ -26,7 +26,7 @@ from wtai.ai.llm import (
     messages_to_json,
 )
 from wtai.ai.openai import OpenAiLlm
-from wtai.errors import LlmDenied, LlmError, LlmRefused, LlmUnavailable
+from wtai.errors import LlmError, LlmNotSetUp, LlmRefused, LlmUnavailable
 
 KEY = "sk-very-secret"
 BALANCE = ToolSpec("get_balance", "Saldo", {"type": "object", "properties": {}, "additionalProperties": False})
@@ -334,6 +334,7 @@ async def test_what_may_pass_is_unavailable(server: Server, answer: Answer, code
     ("status", "body", "code"),
     [
         (401, {"error": {"code": "invalid_api_key", "message": f"Incorrect API key provided: {KEY}"}}, "invalid_api_key"),
+        (402, {"error": {"code": 402, "message": "Insufficient credits"}}, "http_402"),
         (403, {"error": {"code": None, "type": "forbidden"}}, "forbidden"),
         (404, {"error": {"code": "model_not_found"}}, "model_not_found"),
         (429, {"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}, "insufficient_quota"),
@@ -342,7 +343,6 @@ async def test_what_may_pass_is_unavailable(server: Server, answer: Answer, code
         (400, {"error": {"message": "This model's maximum context length is 8192 tokens"}}, "context_length_exceeded"),
         (400, {"error": {"type": "exceed_context_size_error", "message": "exceeds the context size"}}, "context_length_exceeded"),
         (413, {"error": {"message": "Please reduce the length of the messages"}}, "context_length_exceeded"),
-        (500, {"error": {"message": "image input is not supported - hint: …", "type": "server_error"}}, "server_error"),
         (400, {"error": {"code": "spaces and <markup> are no code"}}, "http_400"),
     ],
 )
@@ -351,21 +351,26 @@ async def test_what_will_not_pass_is_refused_with_the_servers_code_and_none_of_i
 ) -> None:
     error = await failure(server, says(body, status))
     assert isinstance(error, LlmRefused)
+    assert isinstance(error, LlmNotSetUp) == (status not in {400, 413}), "what the operator has to mend is told apart"
     assert error.code == code
     assert KEY not in str(error)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "denied"),
-    [(401, "x", True), (402, "x", True), (429, "insufficient_quota", True), (400, "x", False), (403, "x", False)],
+    ("status", "said"),
+    [
+        (400, "Invalid content type. image_url is only supported by certain models."),
+        (404, "No endpoints found that support image input"),
+        (500, "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+    ],
 )
-async def test_a_server_that_takes_no_call_at_all_is_told_from_one_that_refuses_this_one(
-    server: Server, status: int, code: str, denied: bool
+async def test_a_model_that_takes_no_pictures_refuses_the_request_whatever_the_status(
+    server: Server, status: int, said: str
 ) -> None:
-    error = await failure(server, says({"error": {"code": code}}, status))
+    error = await failure(server, says({"error": {"message": said}}, status))
     assert isinstance(error, LlmRefused)
-    assert isinstance(error, LlmDenied) == denied
+    assert not isinstance(error, LlmNotSetUp)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +457,7 @@ async def test_no_server_at_all_is_unavailable() -> None:
 @pytest.mark.parametrize("key", [None, ""])
 async def test_openai_without_a_key_is_refused_before_anything_is_sent(key: str | None) -> None:
     llm = OpenAiLlm(base_url="https://api.openai.com/v1", api_key=key, model="m")
-    with pytest.raises(LlmRefused, match=r"openai\.api_key") as caught:
+    with pytest.raises(LlmNotSetUp, match=r"openai\.api_key") as caught:
         await llm.reply(ASKED)
     assert caught.value.code == "missing_api_key"
 

@@ -8,14 +8,19 @@ from hypothesis import strategies as st
 
 from wtai.ai import openai_chat, openai_responses
 from wtai.ai.llm import Assistant, LlmRequest, ResponseSchema, System, ToolCall, ToolResult, ToolSpec, Usage, User
-from wtai.ai.pricing import MICROS, Price, Prices, Quote, cost, most_prompt_tokens
+from wtai.ai.pricing import MICROS, Minute, Price, Prices, Quote, cost, most_prompt_tokens
 from wtai.errors import SettingsError
 from wtai.settings import Settings
 from wtai.settings_source import load
 
 MINI = Price.of("input 0.25 cached 0.025 output 2.00")
 DEAR = Price.of("input 15 cached 7.5 output 60")
-PRICES = Prices({"gpt-5": DEAR, "gpt-5-mini": MINI, "gpt-4": DEAR}, Price.of("input 5 cached 5 output 5"))
+PRICES = Prices(
+    {"gpt-5": DEAR, "gpt-5-mini": MINI, "gpt-4": DEAR},
+    Price.of("input 5 cached 5 output 5"),
+    {"ears": Minute.of("minute 0.0045")},
+    Minute.of("minute 0.02"),
+)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +64,12 @@ def test_a_dated_version_costs_what_its_model_does_and_a_stranger_the_default(mo
     assert PRICES.price(model) == price
 
 
-def test_every_model_of_the_default_settings_that_counts_tokens_has_a_price() -> None:
+def test_every_model_of_the_default_settings_has_a_price() -> None:
     settings = Settings()
     prices, openai = Prices.of(settings.prices), settings.openai
     for model in (openai.model, openai.router_model, openai.small_model, openai.embedding_model):
         assert prices.known(model), model
+    assert openai.transcription_model in prices.minutes
     assert prices.known("gpt-5.4-mini-2026-03-17") == Price(750_000, 75_000, 4_500_000)
     assert prices.price(openai.small_model).output < prices.price(openai.model).output < prices.default.output
 
@@ -91,11 +97,39 @@ def test_the_operator_sets_prices_in_the_file_or_in_the_environment(data_dir: Pa
         "llama input NaN cached 1 output 1",
         "llama input 0.0000001 cached 1 output 1",
         "llama input 1 cached 1 output 1 ",
+        "ears minute",
+        "ears minute -1",
+        "ears minute 0.01 output 1",
+        "minute 0.01",
     ],
 )
 def test_a_price_that_cannot_be_read_is_refused_by_name(line: str, data_dir: Path) -> None:
     with pytest.raises(SettingsError, match=r"prices\.models = .* is not valid: must be a model and its price"):
         load(None, data_dir, {"prices.models": [line]})
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds", "micros"),
+    [
+        ("ears", 0, 0),
+        ("ears", 0.2, 75),
+        ("ears", 1, 75),
+        ("ears-2026-03-17", 60, 4_500),
+        ("ears", 61, 4_575),
+        ("strange", 1, 334),  # 333.3…
+        ("ears-mini", 60, 20_000),
+    ],
+)
+def test_sound_costs_by_the_second_rounded_up_and_a_stranger_the_default(model: str, seconds: float, micros: int) -> None:
+    assert PRICES.minute(model).cost(seconds) == micros
+
+
+def test_the_operator_sets_the_price_of_a_minute(data_dir: Path) -> None:
+    chosen = {"prices.models": ["ears minute 0.01"], "prices.default_minute": "minute 1"}
+    prices = Prices.of(load(None, data_dir, chosen).prices)
+    assert (prices.minute("ears"), prices.minute("others"), prices.known("ears")) == (Minute(10_000), Minute(MICROS), None)
+    with pytest.raises(SettingsError, match=r"prices\.default_minute = .* must be dollars per minute"):
+        load(None, data_dir, {"prices.default_minute": "0.02"})
 
 
 # --- What a call can cost at most

@@ -3,18 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.store.memory import BASE, House, opened_house
 from wtai.ai.openai import OpenAiLlm
-from wtai.ai.transcription import Transcription, is_made_up, seconds
+from wtai.ai.paying import Payers
+from wtai.ai.pricing import Minute
+from wtai.ai.transcription import Transcription, is_made_up
 from wtai.errors import LlmRefused, LlmUnavailable
 from wtai.simulator.voice import voice_note
 
 KEY = "sk-very-secret"
 NOTE = voice_note("oi")
+PRICE = Minute.of("minute 0.006")
 
 Answer = Callable[[], Awaitable[web.Response]]
 
@@ -62,24 +67,38 @@ async def server() -> Server:
     return Server()
 
 
+@dataclass
+class Ears:
+    """What Ana's recordings are heard with."""
+
+    house: House
+    transcription: Transcription
+
+    async def text(self, audio: bytes, content_type: str, language: str | None = None) -> str:
+        ana = self.house.ana
+        return await self.transcription.text(ana.owner, ana.user, audio, content_type, language)
+
+
 @pytest.fixture
-async def transcription(server: Server) -> AsyncIterator[Transcription]:
+async def ears(server: Server, data_dir: Path) -> AsyncIterator[Ears]:
     app = web.Application(client_max_size=1 << 26)
     app.add_routes([web.post("/v1/audio/transcriptions", server.handle)])
     test_server = TestServer(app, host="127.0.0.1")
     await test_server.start_server()
     llm = OpenAiLlm(base_url=str(test_server.make_url("/v1")), api_key=KEY, model="m", timeout_seconds=1)
-    yield Transcription(llm.upload, model="gpt-transcribe")
+    async with opened_house(data_dir / "wtai.db") as house:
+        payers = Payers(house.database, house.clock, BASE)
+        yield Ears(house, Transcription(llm.upload, payers, model="gpt-transcribe", price=PRICE))
     await llm.close()
     await test_server.close()
 
 
-@pytest.mark.parametrize(("locale", "language"), [("pt-BR", "pt"), ("es", "es"), ("en", "en")])
-async def test_the_file_goes_out_as_it_came_with_the_language_and_no_prompt(
-    server: Server, transcription: Transcription, locale: str, language: str
+@pytest.mark.parametrize("language", ["pt", None])
+async def test_the_file_goes_out_as_it_came_with_the_language_if_it_is_known_and_no_prompt(
+    server: Server, ears: Ears, language: str | None
 ) -> None:
-    assert await transcription.text(NOTE, "audio/ogg; codecs=opus", locale) == "Olá!"
-    fields = {"model": "gpt-transcribe", "language": language, "response_format": "json"}
+    assert await ears.text(NOTE, "audio/ogg; codecs=opus", language) == "Olá!"
+    fields = {"model": "gpt-transcribe", "response_format": "json", **({"language": language} if language else {})}
     assert server.heard == [Heard(fields, "audio.ogg", "audio/ogg; codecs=opus", NOTE, f"Bearer {KEY}")]
 
 
@@ -95,28 +114,46 @@ async def test_the_file_goes_out_as_it_came_with_the_language_and_no_prompt(
         ('audio/../"x', "audio.x"),
     ],
 )
-async def test_the_files_ending_tells_its_format(
-    server: Server, transcription: Transcription, content_type: str, name: str
-) -> None:
-    await transcription.text(b"sound", content_type, "pt-BR")
+async def test_the_files_ending_tells_its_format(server: Server, ears: Ears, content_type: str, name: str) -> None:
+    await ears.text(b"sound", content_type)
     assert [heard.name for heard in server.heard] == [name]
 
 
 @pytest.mark.parametrize("audio", [b"", voice_note("oi", seconds=0.5)], ids=["empty", "half a second"])
-async def test_what_is_too_short_to_say_anything_is_silence_and_stays_here(
-    server: Server, transcription: Transcription, audio: bytes
-) -> None:
-    assert await transcription.text(audio, "audio/ogg", "pt-BR") == ""
+async def test_what_is_too_short_to_say_anything_is_silence_and_stays_here(server: Server, ears: Ears, audio: bytes) -> None:
+    assert await ears.text(audio, "audio/ogg") == ""
     assert server.heard == []
+    assert ears.house.rows("SELECT * FROM usage") == []
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"usage": {"type": "duration", "seconds": 7}}, 700),
+        ({"usage": {"type": "tokens", "input_tokens": 14}}, 200),
+        ({"usage": None}, 200),
+        ({}, 200),
+    ],
+)
+async def test_what_is_heard_is_booked_by_the_seconds_that_the_server_tells_or_by_all_it_can_be(
+    server: Server, ears: Ears, usage: dict[str, object], cost: int
+) -> None:
+    async def answer() -> web.Response:
+        return web.json_response({"text": "oi", **usage})
+
+    server.answer = answer
+    assert await ears.text(NOTE, "audio/ogg") == "oi"
+    booked = {"user_id": ears.house.ana.user, "feature": "voice", "requests": 1, "cost": cost, "held": 0}
+    assert ears.house.rows("SELECT user_id, feature, requests, cost, held FROM usage") == [booked]
 
 
 @pytest.mark.parametrize("said", ["", "  ", "...", "Legendas pela comunidade Amara.org"])
-async def test_what_is_made_up_is_silence(server: Server, transcription: Transcription, said: str) -> None:
+async def test_what_is_made_up_is_silence(server: Server, ears: Ears, said: str) -> None:
     async def answer() -> web.Response:
         return web.json_response({"text": said})
 
     server.answer = answer
-    assert await transcription.text(NOTE, "audio/ogg", "pt-BR") == ""
+    assert await ears.text(NOTE, "audio/ogg") == ""
 
 
 @pytest.mark.parametrize(
@@ -131,57 +168,38 @@ async def test_what_is_made_up_is_silence(server: Server, transcription: Transcr
     ],
 )
 async def test_errors_are_of_the_closed_set_and_hold_no_key(
-    server: Server, transcription: Transcription, status: int, body: dict, error: type[Exception], code: str
+    server: Server, ears: Ears, status: int, body: dict, error: type[Exception], code: str
 ) -> None:
     async def answer() -> web.Response:
         return web.json_response(body, status=status)
 
     server.answer = answer
     with pytest.raises(error) as caught:
-        await transcription.text(NOTE, "audio/ogg", "pt-BR")
+        await ears.text(NOTE, "audio/ogg")
     assert caught.value.code == code  # type: ignore[attr-defined]
     assert KEY not in str(caught.value)
     assert len(server.heard) == 1, "the SDK does not try again by itself"
 
 
-async def test_a_server_that_does_not_answer_is_unavailable(server: Server, transcription: Transcription) -> None:
+async def test_a_server_that_does_not_answer_is_unavailable(server: Server, ears: Ears) -> None:
     async def answer() -> web.Response:
         await asyncio.sleep(5)
         return web.Response()
 
     server.answer = answer
     with pytest.raises(LlmUnavailable) as caught:
-        await transcription.text(NOTE, "audio/ogg", "pt-BR")
+        await ears.text(NOTE, "audio/ogg")
     assert caught.value.code == "timeout"
 
 
-async def test_few_recordings_are_in_memory_at_once(server: Server, transcription: Transcription) -> None:
+async def test_few_recordings_are_in_memory_at_once(server: Server, ears: Ears) -> None:
     async def answer() -> web.Response:
         await asyncio.sleep(0.02)
         return web.json_response({"text": "oi"})
 
     server.answer = answer
-    await asyncio.gather(*(transcription.text(NOTE, "audio/ogg", "pt-BR") for _ in range(12)))
+    await asyncio.gather(*(ears.text(NOTE, "audio/ogg") for _ in range(12)))
     assert (len(server.heard), server.most_at_once) == (12, 4)
-
-
-@pytest.mark.parametrize("length", [0.02, 0.98, 1.0, 7.5, 63.0])
-def test_the_length_of_an_opus_file_is_read_from_its_last_page(length: float) -> None:
-    assert seconds(voice_note("oi", seconds=length)) == pytest.approx(length, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    "audio",
-    [b"", b"ID3\x04mp3", b"OggS", b"OggS" + bytes(40), NOTE[:40], b"OggS" + bytes(24) + b"OpusHead" + bytes(4)],
-)
-def test_the_length_of_what_is_no_whole_opus_file_is_unknown_or_nothing(audio: bytes) -> None:
-    assert not seconds(audio)
-
-
-def test_a_page_on_which_no_packet_ends_does_not_tell_the_length() -> None:
-    last = NOTE.rfind(b"OggS")
-    unfinished = NOTE[last : last + 6] + b"\xff" * 8 + NOTE[last + 14 :]
-    assert seconds(NOTE + unfinished) == seconds(NOTE)
 
 
 @pytest.mark.parametrize(

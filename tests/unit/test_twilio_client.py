@@ -166,6 +166,36 @@ async def test_a_refused_login_of_a_trial_account_says_so(twilio: Twilio, channe
     assert "trial account" in str(error)
 
 
+async def test_a_token_that_is_refused_gives_way_to_the_next_one(twilio: Twilio, channel: TwilioChannel) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        _, token = base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode().split(":")
+        if token != ACCOUNT.tokens[1]:
+            return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
+        return web.json_response({"sid": SM, "status": "queued"}, status=201)
+
+    twilio.answer = answer
+    assert await channel.send(ACCOUNT, MESSAGE) == SM
+    assert len(twilio.asked) == 2
+
+
+async def test_while_no_token_is_taken_a_message_waits_for_the_right_one(twilio: Twilio, channel: TwilioChannel) -> None:
+    twilio.answer = answering(401, {"code": 20003, "message": "Authenticate"})
+    error = await failure(channel)
+    assert isinstance(error, SendThrottled)
+    assert error.retry_after_ms == 600_000
+    assert len(twilio.asked) == 2
+
+
+@pytest.mark.parametrize("status", [400, 429])
+async def test_a_message_beyond_the_allowance_of_a_day_waits_for_hours(
+    twilio: Twilio, channel: TwilioChannel, status: int
+) -> None:
+    twilio.answer = answering(status, {"code": 63038})
+    error = await failure(channel)
+    assert isinstance(error, SendThrottled)
+    assert error.retry_after_ms == 6 * 3_600_000
+
+
 @pytest.mark.parametrize(
     ("status", "body", "headers", "wait"),
     [
@@ -371,7 +401,7 @@ async def test_what_people_wrote_is_read_oldest_first_and_with_its_files(twilio:
 
     twilio.answer = answer
     found = await channel.heard(ACCOUNT, MESSAGE.sender, 1_000_500)
-    assert twilio.asked == [("GET", MESSAGES, [("To", MESSAGE.sender), ("DateSent>", "1970-01-01"), ("PageSize", "200")])]
+    assert twilio.asked == [("GET", MESSAGES, [("To", MESSAGE.sender), ("DateSent>", "1970-01-01"), ("PageSize", "500")])]
     assert [(heard.body, heard.created_at) for heard in found] == [("a+b & ção", 1_002_000), ("n2", 1_002_000), ("", 1_004_000)]
     text, photo = await channel.fetch(ACCOUNT, found[0]), await channel.fetch(ACCOUNT, found[2])
     assert (text.provider_sid, text.our_address, text.reply_to) == (found[0].provider_sid, MESSAGE.sender, MESSAGE.recipient)
@@ -406,7 +436,7 @@ async def test_credentials_do_not_follow_a_list_elsewhere(twilio: Twilio, channe
         (200, {"messages": [row(1, 1, date_created="yesterday")]}, SendUnknown),
         (500, {}, SendUnknown),
         (429, {}, SendThrottled),
-        (401, {"code": 20003}, SendRejected),
+        (401, {"code": 20003}, SendThrottled),
     ],
 )
 async def test_a_list_that_cannot_be_read_is_an_error_and_not_empty(

@@ -1,9 +1,11 @@
 """Attachments are fetched from Twilio and its CDN alone, without credentials on the second hop, and never more than allowed."""
 
+import base64
 import socket
 import traceback
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +35,8 @@ class Hosts:
         self.cdn_headers: dict[str, str] = {"Content-Type": "audio/ogg; codecs=opus"}
         self.cdn_body = AUDIO
         self.chunked = False
+        self.taken = ""
+        """The only credentials that the API takes, if any are asked for."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._handle)
         self.server = TestServer(app, host="127.0.0.1")
@@ -48,17 +52,19 @@ class Hosts:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.host, request.raw_path, request.headers.get("Authorization")))
         if request.host.startswith("127."):
+            if self.taken and request.headers.get("Authorization") != f"Basic {self.taken}":
+                return web.Response(status=401)
             return web.Response(status=self.status, headers={"Location": self.location.format(cdn=self.cdn, api=self.api)})
         response = web.Response(status=self.cdn_status, body=self.cdn_body, headers=self.cdn_headers)
         if self.chunked:
             response.enable_chunked_encoding()
         return response
 
-    async def fetch(self, url: str = MEDIA_URL, **more: Any) -> tuple[Downloaded, bytes]:
+    async def fetch(self, url: str = MEDIA_URL, *, account: Account = ACCOUNT, **more: Any) -> tuple[Downloaded, bytes]:
         media = MediaDownload(base_url=self.api, **{"media_hosts": ["localhost"], **more})
         got = bytearray()
         try:
-            return await media.download(ACCOUNT, url, got.extend), bytes(got)
+            return await media.download(account, url, got.extend), bytes(got)
         finally:
             await media.close()
 
@@ -140,6 +146,16 @@ async def test_a_redirect_to_a_host_that_is_not_listed_is_refused(hosts: Hosts, 
 async def test_a_host_may_be_listed_with_its_port(hosts: Hosts) -> None:
     await hosts.fetch(media_hosts=[hosts.cdn.removeprefix("http://")])
     assert isinstance(await refusal(hosts, media_hosts=["localhost:1"]), MediaRefused)
+
+
+async def test_a_token_that_is_refused_gives_way_to_the_next_one(hosts: Hosts) -> None:
+    hosts.taken = base64.b64encode(f"{AC}:{TOKEN}".encode()).decode()
+    rotating = replace(ACCOUNT, tokens=("an-old-one", TOKEN))
+    _, got = await hosts.fetch(account=rotating)
+    assert got == AUDIO
+    hosts.taken = "neither"
+    with pytest.raises(MediaUnavailable):
+        await hosts.fetch(account=rotating)
 
 
 async def test_redirects_end(hosts: Hosts) -> None:

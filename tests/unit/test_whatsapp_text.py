@@ -95,6 +95,13 @@ def test_characters_as_people_see_them_stay_whole(text: str) -> None:
         assert sum("🇦" <= character <= "🇿" for character in part) % 2 == 0
 
 
+@pytest.mark.parametrize("text", ["a" * 25 + " \u0301" + "b" * 25, "a" * 25 + "\u200d " + "b" * 25, "Fim. \u200d" * 12])
+def test_white_space_beside_half_a_character_is_no_place_to_part_at(text: str) -> None:
+    for part in split(text, limit=40, aim=30):
+        assert not part.startswith(("\u200d", "\u0301"))
+        assert not part.endswith("\u200d") or text.endswith(part)
+
+
 @given(TEXTS)
 def test_what_fits_is_one_part(text: str) -> None:
     assert split(text) == ([text.strip()] if text.strip() else [])
@@ -116,6 +123,11 @@ def test_cuts_prefer_paragraphs_then_sentences_then_words() -> None:
 def test_a_short_first_paragraph_does_not_make_a_tiny_part() -> None:
     first, *_ = split("Oi!\n\n" + "Uma frase de tamanho médio aqui. " * 100)
     assert len(first) > 1000
+
+
+def test_a_part_is_no_shorter_than_it_has_to_be() -> None:
+    text = "\n\n".join(["Parágrafo. " * 40, "Frase de tamanho médio. " * 60, "Mais uma frase. " * 60])
+    assert all(utf16_length(part) >= 600 for part in split(text)[:-1])
 
 
 def test_a_limit_that_no_character_fits_is_refused() -> None:

@@ -42,6 +42,10 @@ class FailingQueue(SqliteQueue):
         self._check("bury")
         return await super().bury(job, error)
 
+    async def retry(self, job: Job, *, run_at: int, error: str, counts: bool) -> bool:
+        self._check("retry")
+        return await super().retry(job, run_at=run_at, error=error, counts=counts)
+
     async def reap(self, *, orphans: bool) -> int:
         self._check("reap")
         return await super().reap(orphans=orphans)
@@ -444,6 +448,14 @@ async def test_stopping_while_the_database_is_away_loses_no_outcome_if_it_return
         release.set()
         await at.stop()
         assert await at.rows() == []
+
+
+async def test_stopping_ends_even_if_the_database_does_not_come_back(data_dir: Path) -> None:
+    async with office(data_dir, {"note": hang}, grace_seconds=0.1, down=frozenset({"retry"})) as at:
+        await at.put()
+        await at.until(lambda rows: [row.state for row in rows] == ["running"])
+        await at.stop()
+        assert [row.state for row in await at.rows()] == ["running"]
 
 
 @pytest.mark.parametrize("failures", [0, 1, 5, 8, 9, 50, 10_000])

@@ -1,5 +1,6 @@
 """Visitors of the console without a browser, against the real program: staff of two owners, logged in through the form."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ from wtai.identity.registration import add_user
 from wtai.web.console.session import COOKIE
 
 ADMIN, AGENT, OTHER = "ana@padaria.example", "bia@padaria.example", "outra@loja.example"
+
+
+def without_request(text: str) -> str:
+    """An error page without what tells one request from another: its id, its time and what it asked for."""
+    return re.sub(r'<pre id="diagnosis".*?</pre>|req_\w+', "", text, flags=re.DOTALL)
 
 
 class Visitor:

@@ -115,6 +115,7 @@ async def test_outside_the_window_text_is_refused_and_a_template_goes_out(api: A
     assert sent.status == 202, sent.text
     assert sent.body["items"][0]["content_sid"] == template["content_sid"]
     assert sent.body["items"][0]["variables"] == {"1": "Ana"}
+    assert sent.body["items"][0]["body"] == f"[modelo {template['content_sid']}: Ana]"
     await api.world.until(lambda: len(api.world.sent_to(ANA)) == 2)
     for public in (sent.body["items"][0]["id"], "msg_nothing"):
         body = {"template": template, "instead_of": public}

@@ -220,7 +220,12 @@ def all_rows(tx: SystemTx) -> dict[str, list[dict[str, Any]]]:
     """Every row of every owner, without what a look at it changes, and what timers forget or fill meanwhile."""
     tables = [table for table in columns_by_table(tx) if table not in {"audit_log", "schema_migrations", *KEPT_BY_TIMERS}]
     rows = {table: sorted((dict(row) for row in tx.all(f"SELECT * FROM {table}")), key=str) for table in tables}
-    for table, column in (("api_tokens", "last_used_at"), ("users", "found_by"), ("media", "worded")):
+    for table, column in (
+        ("api_tokens", "last_used_at"),
+        ("users", "found_by"),
+        ("media", "worded"),
+        ("twilio_numbers", "heard_until"),
+    ):
         for row in rows[table]:
             del row[column]
     return rows

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from tests.program import person
 from tests.web.api_client import PASSWORD
-from tests.web.console_client import ADMIN, AGENT, Staff, Visitor
+from tests.web.console_client import ADMIN, AGENT, Staff, Visitor, without_request
 from wtai.clock import SystemClock
 from wtai.db.sqlite import connect
 from wtai.identity.access import ACTIONS
@@ -124,8 +126,7 @@ async def test_what_is_absent_and_what_is_someone_elses_look_alike(staff: Staff)
     foreign = await staff.conversation(ANA, line=staff.lines[1])
     theirs, absent = await staff.admin.get(f"/console/c/{foreign}"), await staff.admin.get("/console/c/cnv_absent")
     assert theirs.status == absent.status == 404
-    reference = re.compile(r"req_\w+")
-    assert reference.sub("", theirs.text) == reference.sub("", absent.text)
+    assert without_request(theirs.text) == without_request(absent.text)
 
 
 async def test_a_session_that_ends_closes_its_open_stream(staff: Staff) -> None:
@@ -176,6 +177,27 @@ def test_what_is_vendored_is_what_it_says() -> None:
     }
     for name, digest in rows:
         assert sha256((STATIC / "vendor" / name).read_bytes()).hexdigest() == digest, name
+
+
+async def test_an_error_page_names_the_request_and_not_what_is_secret_in_its_address(staff: Staff) -> None:
+    secret = "s3cret" * 8
+    reply = await staff.nobody.post(f"/console/setup/{secret}?q=Mariana", {}, Sec_Fetch_Site="cross-site")
+    assert reply.status == 403
+    assert f"request: {reply.headers['X-Request-Id']}\n" in reply.text
+    assert "path: POST /console/setup/…\n" in reply.text
+    assert secret not in reply.text
+    assert "Mariana" not in reply.text
+
+
+async def test_a_tab_that_is_gone_before_its_stream_began_is_no_failure(staff: Staff, capsys: pytest.CaptureFixture[str]) -> None:
+    address = urlsplit(str(staff.program.url))
+    for _ in range(20):
+        with socket.create_connection((address.hostname, address.port)) as tab:
+            tab.sendall(f"GET /console/live HTTP/1.1\r\nHost: x\r\nCookie: {COOKIE}={staff.admin.cookie}\r\n\r\n".encode())
+        await staff.admin.get("/console/unread")
+    told = capsys.readouterr().out
+    assert "console.left" in told
+    assert "http.failed" not in told
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.program import person
 from tests.web.api_client import Reply
-from tests.web.console_client import Staff, Visitor, open_staff
+from tests.web.console_client import Staff, Visitor, open_staff, without_request
 from tests.web.settings_data import SETTINGS, Everything, fill, first, went
 from wtai.clock import SystemClock
 from wtai.db.sqlite import connect
@@ -29,8 +29,14 @@ CHANGES = [page for page in OWN_PAGES if page.method == "POST"]
 OF_EVERYBODY = {"position": "0", "version": "1", "table": "messages"}
 """What paths name that every owner has."""
 
-RESTING = {"jobs", "sessions", "changes", "sqlite_sequence", "webhook_deliveries", "webhook_endpoints"}
+RESTING = {
+    "jobs", "sessions", "changes", "sqlite_sequence", "webhook_deliveries", "webhook_endpoints", "twilio_numbers",
+    "message_words_progress", "message_terms", "rollups", "rollup_positions",
+}  # fmt: skip
 """Tables that a program at rest may write to, and those of who is logged in."""
+
+SWEPT = {("users", "found_by"), ("media", "worded")}
+"""Columns that it fills for the search."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,13 @@ class Place:
         """All that is kept."""
         with closing(connect(self.staff.world.data_dir / "wtai.db", read_only=True)) as connection:
             tables = [name for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'table'")]
-            return {table: connection.execute(f'SELECT * FROM "{table}"').fetchall() for table in {*tables} - RESTING}
+            return {
+                table: [
+                    {name: value for name, value in dict(row).items() if (table, name) not in SWEPT}
+                    for row in connection.execute(f'SELECT * FROM "{table}"')
+                ]
+                for table in {*tables} - RESTING
+            }
 
     async def sent(self, to: str, count: int) -> list[str]:
         """What staff sent to somebody, once it is ``count`` messages and all of them have gone out."""
@@ -94,7 +106,7 @@ async def request(visitor: Visitor, page: Page, path: str, **headers: str) -> Re
 async def ask(visitor: Visitor, page: Page, path: str, **headers: str) -> tuple[int, str]:
     """Status and text, without the reference of the request."""
     reply = await request(visitor, page, path, **headers)
-    return reply.status, re.sub(r"req_\w+", "", reply.text)
+    return reply.status, without_request(reply.text)
 
 
 FORM = {

@@ -101,6 +101,30 @@ async def test_outside_the_window_the_composer_offers_templates_and_the_server_r
     assert "disabled" not in (await page(staff.admin, conversation)).partition('<textarea id="talk-text"')[0][-500:]
 
 
+async def test_a_template_is_the_answer_of_who_sends_it_to_somebody_who_waits_for_a_person(staff: Staff) -> None:
+    first, second = await staff.conversation(ANA), await staff.conversation(person(2))
+    chosen = await add_template(staff)
+    for who, conversation in ((ANA, first), (person(2), second)):
+        await staff.world.say(who, "quero falar com um atendente")
+        await staff.world.until(lambda waiting=conversation: state(staff, waiting) == "HANDOFF")
+    close_window(staff, first)
+    listed = (await staff.admin.get("/console/list", HX_Request="true")).text
+    assert re.findall(r'<li id="row-(\w+)"', listed) == [first, second]
+    sent = await act(staff.admin, first, "template", once="um", template=chosen, var_1="Ana", var_2="amanhã")
+    assert sent.status == 200
+    assert words(sent.text).count("amanhã") == 1
+    assert "[modelo retorno: Ana; amanhã]" in words(sent.text)
+    assert "With Ana Chefe" in words(sent.text)
+    listed = (await staff.admin.get("/console/list", HX_Request="true")).text
+    assert re.findall(r'<li id="row-(\w+)"', listed) == [second, first]
+    assert "[modelo retorno: Ana; amanhã]" in listed
+    assert "Waiting for an answer" not in listed.partition(f'row-{first}"')[2]
+    await staff.world.until(lambda: len(staff.world.sent_to(ANA)) == 3)
+    assert "Body" not in dict(staff.world.sent_to(ANA)[-1].form)
+    assert (await act(staff.agent, first, "template", once="dois", template=chosen)).status == 200
+    assert "With Ana Chefe" in words(await page(staff.agent, first)), "who has it keeps it"
+
+
 async def test_a_template_takes_the_place_of_what_was_not_sent(staff: Staff) -> None:
     conversation = await staff.conversation(ANA)
     chosen = await add_template(staff)

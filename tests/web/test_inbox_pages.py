@@ -1,5 +1,6 @@
 """The inbox as staff have it: what each tab shows and in which order, what is unread, and whose it is."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -149,18 +150,22 @@ async def test_what_cannot_be_meant_is_left_out_of_the_question(staff: Staff) ->
 async def test_what_was_opened_is_read_until_the_person_writes_again(staff: Staff) -> None:
     [public] = fill(staff, 1, state="HANDOFF")
 
-    async def unread(visitor: Visitor) -> tuple[bool, str]:
+    async def unread(visitor: Visitor) -> tuple[bool, list[str]]:
         reply = await visitor.get("/console/list", HX_Request="true")
-        return 'class="unread"' in reply.text, (await visitor.get("/console/unread")).text
+        return 'class="unread"' in reply.text, json.loads((await visitor.get("/console/unread")).text)
 
-    assert await unread(staff.admin) == (True, '{"unread": 1}')
+    assert await unread(staff.admin) == (True, [public])
     assert (await staff.admin.post(f"/console/c/{public}/read")).status == 204
-    assert await unread(staff.admin) == (False, '{"unread": 0}')
-    assert await unread(staff.agent) == (True, '{"unread": 1}')
+    assert await unread(staff.admin) == (False, [])
+    assert await unread(staff.agent) == (True, [public])
     assert (await staff.admin.post(f"/console/c/{public}/unread")).status == 204
-    assert await unread(staff.admin) == (True, '{"unread": 1}')
+    assert await unread(staff.admin) == (True, [public])
     assert (await staff.admin.get(f"/console/c/{public}")).status == 200
-    assert await unread(staff.admin) == (False, '{"unread": 0}')
+    assert await unread(staff.admin) == (False, [])
+    bia = staff.world.value("SELECT id FROM users WHERE email = 'bia@padaria.example'")
+    [hers] = fill(staff, 1, state="HANDOFF", assignee_id=bia)
+    assert await unread(staff.admin) == (False, []), "what a colleague has calls nobody else"
+    assert set(json.loads((await staff.agent.get("/console/unread")).text)) == {public, hers}
     [alone] = fill(staff, 1)
     quiet = await staff.admin.get("/console/list?tab=ai", HX_Request="true")
     assert shown(quiet.text) == [alone]

@@ -10,6 +10,9 @@ from pydantic import Field, TypeAdapter
 TOO_LONG: Final = "context_length_exceeded"
 """The code of LlmRefused where the messages are more than the model takes."""
 
+OBJECTIONABLE: Final = frozenset({"content_filter", "content_policy_violation", "invalid_prompt"})
+"""Codes of LlmRefused where the provider objects to what the messages say: Azure's, and OpenAI's two."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:

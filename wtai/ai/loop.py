@@ -15,7 +15,7 @@ from wtai.ai.history import repaired, window
 from wtai.ai.llm import TOO_LONG, Assistant, Finish, Llm, LlmRequest, Message, Reply, System, ToolCall, ToolResult, Usage, User
 from wtai.ai.promises import unkept
 from wtai.ai.toolbox import Bounds, Call, Toolbox, failed
-from wtai.errors import BudgetReached, LlmDenied, LlmRefused, LlmUnavailable
+from wtai.errors import BudgetReached, LlmNotSetUp, LlmRefused, LlmUnavailable
 from wtai.ids import public_id
 
 log = structlog.get_logger(__name__)
@@ -201,14 +201,12 @@ async def _ask_fitting(llm: Llm, turn: _Turn, retries: int, *, may_call_tools: b
 
 def _lightened(turn: _Turn, refused: LlmRefused) -> bool:
     """Whether less can be asked: a part of a history that is too long; else no pictures, which the text names and not every
-    model takes.
+    model takes. Where something is not set up, that is of use only if another model is then asked.
     """
-    if isinstance(refused, LlmDenied):
-        return False
     if refused.code == TOO_LONG and turn.history:
         turn.history = window(turn.history, len(turn.history) // _KEPT_OF_TOO_LONG)
         return True
-    if not turn.shows_pictures:
+    if not turn.shows_pictures or (isinstance(refused, LlmNotSetUp) and turn.vision_model is None):
         return False
     log.warning("turn.pictures_refused", code=refused.code)
     turn.user = [replace(said, images=()) for said in turn.user]

@@ -2,22 +2,13 @@
 
 from dataclasses import KW_ONLY, dataclass, field, replace
 
-import structlog
-
 from wtai.ai.llm import Assistant, Llm, LlmRequest, Reply, Usage
+from wtai.ai.paying import OUTCOME_UNKNOWN, Payer
 from wtai.ai.pricing import LEAST_OUTPUT_TOKENS, Prices, Quote, most_prompt_tokens
-from wtai.ai.usage_store import Budgets, Purpose, Refused, book, day_of, hold, resets_at, settle
+from wtai.ai.usage_store import Budgets
 from wtai.clock import Clock
-from wtai.db.tx import Database, SystemTx
-from wtai.errors import BudgetReached, LlmError
-
-log = structlog.get_logger(__name__)
-
-OUTCOME_UNKNOWN = frozenset(
-    {"timeout", "connection", "malformed_response", "empty_choices", "http_408", "http_502", "http_504", "http_524"}
-)
-"""Codes of failures after which the provider may have done the work: no answer came, a useless one, or a gateway's in its place.
-After any other failure nothing was produced, and providers do not charge for it."""
+from wtai.db.tx import Database
+from wtai.errors import LlmError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +39,16 @@ class Meter:
 
     def of(self, owner_id: int, user_id: int, feature: str, budgets: Budgets) -> "MeteredLlm":
         """The model for one turn, booked under this owner, person and feature."""
-        return MeteredLlm(self, owner_id, user_id, feature, budgets)
+        return MeteredLlm(self, Payer(self.database, self.clock, owner_id, user_id, feature, budgets))
 
 
 class MeteredLlm:
-    """An :class:`~wtai.ai.llm.Llm` for one turn; ``spent`` is what it came to so far.
+    """An :class:`~wtai.ai.llm.Llm` for one turn, which ``payer`` pays for; ``spent`` is what it came to so far."""
 
-    Without a budget nothing is written before a call. The write after a call does not wait for the disk: a power cut may undo
-    it, which leaves a call with a budget held at its most, and one without uncounted.
-    """
-
-    def __init__(self, meter: Meter, owner_id: int, user_id: int, feature: str, budgets: Budgets) -> None:
+    def __init__(self, meter: Meter, payer: Payer) -> None:
         self.spent = Spent()
         self._meter = meter
-        self._owner_id = owner_id
-        self._user_id = user_id
-        self._feature = feature
-        self._budgets = budgets
+        self._payer = payer
         self._stepped_to: str | None = None
 
     async def reply(self, request: LlmRequest) -> Reply:
@@ -73,9 +57,10 @@ class MeteredLlm:
         Else it raises what the model raises.
         """
         now = self._meter.clock.now()
-        purpose = Purpose(self._user_id, self._feature, day_of(now))
+        purpose = self._payer.purpose(now)
         quotes = self._quotes(request)
-        quote = await self._hold(purpose, quotes, now) if self._budgets.limited else quotes[0]
+        held = await self._payer.hold(purpose, quotes, now) if self._payer.budgets.limited else None
+        quote = held or quotes[0]
         if quote != quotes[0]:
             self._stepped_to = quote.model
         stepped_down = self._stepped_to is not None
@@ -83,12 +68,12 @@ class MeteredLlm:
         try:
             reply = await self._meter.llm.reply(self._as_quoted(request, quote))
         except LlmError as failed:
-            if self._budgets.limited and failed.code not in OUTCOME_UNKNOWN:
-                await self._settle(purpose, quote, 0, Usage())
+            if held and failed.code not in OUTCOME_UNKNOWN:
+                await self._payer.settle(purpose, held, 0, Usage())
             raise
         cost = self._cost(reply, quote)
         self.spent = replace(self.spent, cost=self.spent.cost + cost, usage=self.spent.usage + reply.usage)
-        await self._settle(purpose, quote, cost, reply.usage)
+        await self._payer.settle(purpose, held, cost, reply.usage)
         return reply
 
     def _quotes(self, request: LlmRequest) -> list[Quote]:
@@ -102,31 +87,6 @@ class MeteredLlm:
         small = replace(asked, model=self._meter.small_model, price=prices.price(self._meter.small_model))
         cheaper = min(asked, small, key=lambda quote: quote.most)
         return [asked, cheaper, replace(cheaper, least_output_tokens=min(LEAST_OUTPUT_TOKENS, most))]
-
-    async def _hold(self, purpose: Purpose, quotes: list[Quote], now: int) -> Quote:
-        found = await self._meter.database.write(self._owner_id, hold, purpose, self._budgets, quotes, now=now)
-        match found:
-            case Quote():
-                return found
-            case Refused(budget, first):
-                if first:
-                    log.warning("budget.reached", owner=self._owner_id, budget=budget, day=purpose.day)
-                anew = resets_at(budget, now)
-                raise BudgetReached(
-                    f"budget_{budget}_usd leaves too little for a model call; raise it, or wait until {day_of(anew)} (UTC)",
-                    budget=budget,
-                    resets_at=anew,
-                    first=first,
-                )
-
-    async def _settle(self, purpose: Purpose, quote: Quote, cost: int, usage: Usage) -> None:
-        def write(tx: SystemTx) -> None:
-            if self._budgets.limited:
-                settle(tx.for_owner(self._owner_id), purpose, held=quote.most, cost=cost, usage=usage)
-            else:
-                book(tx.for_owner(self._owner_id), purpose, cost=cost, usage=usage)
-
-        await self._meter.database.system_write_relaxed(write)
 
     def _asked(self, request: LlmRequest) -> str:
         return request.model or self._meter.model

@@ -18,7 +18,7 @@ from wtai.ai import openai_chat, openai_responses
 from wtai.ai.llm import TOO_LONG, LlmRequest, Reply
 from wtai.ai.transcription import Recording
 from wtai.clock import Clock, SystemClock
-from wtai.errors import LlmDenied, LlmError, LlmRefused, LlmUnavailable
+from wtai.errors import LlmError, LlmNotSetUp, LlmRefused, LlmUnavailable
 
 Api = Literal["auto", "responses", "chat"]
 T = TypeVar("T")
@@ -30,12 +30,12 @@ _OUT_OF_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "
 _TOO_LONG = re.compile(r"context (?:length|window|size)|prompt is too long|reduce the length of the messages")
 """How OpenAI, vLLM, llama.cpp, Groq and Anthropic's compatible server say it: the codes differ."""
 _BLIND = re.compile(r"image input|image_url|input_image|multimodal")
-"""How llama.cpp says with a status of 500 that its model takes no pictures: "image input is not supported - hint: …"."""
+"""How servers say that a model takes no pictures: llama.cpp with a status of 500, OpenRouter with 404, others with 400."""
 _SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_DENIED = frozenset({401, 402})
+_NO_CREDIT = "the account has no credit left"
 _MENDS = {
     401: "check openai.api_key",
-    402: "the account has no credit left",
+    402: _NO_CREDIT,
     403: "the key may not use this model or this place",
     404: "check openai.model, openai.base_url and openai.api",
 }
@@ -134,7 +134,7 @@ class OpenAiLlm:
         if self._connection:
             return self._connection
         if self._needs_key and not self._api_key:
-            raise LlmDenied("no OpenAI key: set openai.api_key or openai.api_key_file", code="missing_api_key")
+            raise LlmNotSetUp("no OpenAI key: set openai.api_key or openai.api_key_file", code="missing_api_key")
         async with self._connecting:
             if self._connection is None:
                 await asyncio.to_thread(importlib.import_module, "openai")
@@ -190,12 +190,12 @@ def _status_error(status: int, headers: Mapping[str, str], body: object, clock: 
     code = _code(status, error)
     message = f"the model server answered {status} ({code})"
     if code in _OUT_OF_MONEY:
-        return LlmDenied(f"{message}: the account has no credit left", code=code)
-    if status in _BUSY or (status >= 500 and not _BLIND.search(_said(error))):
+        return LlmNotSetUp(f"{message}: {_NO_CREDIT}", code=code)
+    blind = _BLIND.search(_said(error)) is not None
+    if status in _BUSY or (status >= 500 and not blind):
         return LlmUnavailable(message, code=code, retry_after_ms=_retry_after_ms(headers, clock))
-    mend = _MENDS.get(status)
-    refused = LlmDenied if status in _DENIED else LlmRefused
-    return refused(f"{message}: {mend}" if mend else message, code=code)
+    mend = None if blind else _MENDS.get(status)
+    return LlmNotSetUp(f"{message}: {mend}", code=code) if mend else LlmRefused(message, code=code)
 
 
 def _said(error: Mapping[str, object]) -> str:

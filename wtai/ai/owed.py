@@ -15,7 +15,7 @@ from wtai.conversation.media_store import attached
 from wtai.conversation.model import Conversation, Message, State
 from wtai.db.tx import OwnerTx
 from wtai.identity import quota
-from wtai.identity.plans import PlanLimits, within_plan
+from wtai.identity.plans import PlanLimits
 from wtai.identity.plans_store import limits_of
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import owner, preferences
@@ -72,7 +72,7 @@ def read_owed(tx: OwnerTx, conversation_id: int, base: Preferences, windows: Win
         count + 1,
         store.failed_turns(tx, conversation_id),
         owner(tx).locale,
-        within_plan(preferences(tx, base), limits),
+        preferences(tx, base),
         limits,
         features(tx),
         http_tools(tx),

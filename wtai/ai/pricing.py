@@ -5,10 +5,11 @@ Money is whole millionths of a US dollar (micros), so that sums are exact; a par
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import assert_never
+from math import ceil
+from typing import Protocol, Self, TypeVar, assert_never
 
 from wtai import settings
 from wtai.ai.llm import Assistant, LlmRequest, Message, System, ToolResult, ToolSpec, Usage, User
@@ -26,6 +27,8 @@ _FRAME_TOKENS = 16
 """What the server puts around a message, a tool call or a tool: 3 to 8 tokens with OpenAI's models."""
 _OPENING_TOKENS = 64
 """What the server puts around the whole prompt and its tools."""
+
+P = TypeVar("P")
 
 _VERSION = re.compile(r"(?:[-@:](?:\d{4}[\d-]*|latest))?")
 
@@ -52,32 +55,76 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Minute:
+    """Micros per minute of sound."""
+
+    micros: int
+
+    @classmethod
+    def of(cls, text: str) -> "Minute":
+        """Dollars as settings write them: ``minute 0.0045``."""
+        _, dollars = text.split()
+        return cls(int(Decimal(dollars) * MICROS))
+
+    def cost(self, seconds: float) -> int:
+        """What so much sound costs in micros, by whole seconds, rounded up."""
+        return -(-ceil(seconds) * self.micros // 60)
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
-    """The price of each known model, and the one of all others."""
+    """The price of each known model, of those that read and of those that listen, and the ones of all others."""
 
     models: Mapping[str, Price]
     default: Price
+    minutes: Mapping[str, Minute]
+    default_minute: Minute
 
     @classmethod
     def of(cls, section: settings.Prices) -> "Prices":
         """The table that the settings hold."""
-        named = (line.split(maxsplit=1) for line in section.models)
-        return cls({model: Price.of(price) for model, price in named}, Price.of(section.default))
+        named = dict(line.split(maxsplit=1) for line in section.models)
+        minutes = {model: Minute.of(price) for model, price in named.items() if price.startswith(settings.MINUTE)}
+        models = {model: Price.of(price) for model, price in named.items() if model not in minutes}
+        return cls(models, Price.of(section.default), minutes, Minute.of(section.default_minute))
 
     def known(self, model: str) -> Price | None:
         """The price of the longest name that ``model`` is, or is a dated version of (``gpt-5.4-mini-2026-03-17``)."""
-        names = (name for name in self.models if model.startswith(name) and _VERSION.fullmatch(model, len(name)))
-        longest = max(names, key=len, default=None)
-        return self.models[longest] if longest else None
+        return _named(self.models, model)
 
     def price(self, model: str) -> Price:
         """The price of ``model``; the default for one nobody knows."""
         return self.known(model) or self.default
 
+    def minute(self, model: str) -> Minute:
+        """The price of ``model``, which listens; the default for one nobody knows."""
+        return _named(self.minutes, model) or self.default_minute
+
 
 def cost(prices: Prices, model: str, usage: Usage) -> int:
     """What ``usage`` of ``model`` cost, in micros, rounded up."""
     return prices.price(model).cost(usage)
+
+
+class Offer(Protocol):
+    """A way to make a call."""
+
+    @property
+    def most(self) -> int:
+        """What the call costs at most, in micros."""
+
+    def within(self, micros: int) -> Self | None:
+        """The call as far as ``micros`` pay for it; None if that is too little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A call that cannot be had for less."""
+
+    most: int
+
+    def within(self, micros: int) -> "Fixed | None":
+        return self if self.most <= micros else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +156,11 @@ class Quote:
         return self.prompt_tokens * max(self.price.input, self.price.cached)
 
 
+def most_tokens(texts: Iterable[str]) -> int:
+    """A number of tokens that ``texts`` alone cannot exceed, for the reason told below."""
+    return sum(map(_bytes, texts))
+
+
 def most_prompt_tokens(request: LlmRequest) -> int:
     """A number of tokens that the prompt cannot exceed, in any language and for any tokenizer of bytes.
 
@@ -119,6 +171,12 @@ def most_prompt_tokens(request: LlmRequest) -> int:
     schema = _bytes(json.dumps(request.response_schema.schema, ensure_ascii=False)) if request.response_schema else 0
     messages = sum(_message_tokens(message) for message in request.messages)
     return _OPENING_TOKENS + schema + messages + sum(_tool_tokens(tool) for tool in request.tools)
+
+
+def _named(table: Mapping[str, P], model: str) -> P | None:
+    names = (name for name in table if model.startswith(name) and _VERSION.fullmatch(model, len(name)))
+    longest = max(names, key=len, default=None)
+    return table[longest] if longest else None
 
 
 def _message_tokens(message: Message) -> int:

@@ -127,7 +127,7 @@ class Thinker:
         return _answer(owed, result, chosen, outcome, toolbox.question)
 
     def _metered(self, owner_id: int, owed: Owed, feature: str) -> MeteredLlm:
-        return self._meter.of(owner_id, owed.conversation.user_id, feature, Budgets.of(owed.chosen))
+        return self._meter.of(owner_id, owed.conversation.user_id, feature, Budgets.of(owed.chosen, owed.limits))
 
     async def _decided(self, toolbox: Toolbox, roster: Roster, step: Step) -> tuple[Call, ...]:
         """What was done in this turn before a model is asked: by an earlier try, or because the person said yes just now."""

@@ -9,13 +9,21 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from wtai.ai.audio import most_seconds, seconds
+from wtai.ai.llm import Usage
+from wtai.ai.paying import Payers, Served
+from wtai.ai.pricing import Minute
 from wtai.ai.wire import parsed
 
 PATH: Final = "/audio/transcriptions"
+
+FEATURE: Final = "voice"
+"""Under which what is heard is booked."""
 
 _AT_ONCE: Final = 4
 """Recordings in memory at the same time, each of up to 16 MB."""
@@ -69,50 +77,47 @@ class Recording:
     content: bytes
 
 
+class _Used(BaseModel):
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
 class _Transcription(BaseModel):
     text: str
+    usage: _Used | None = None
 
 
 class Transcription:
-    """Listens through ``upload`` with ``model``, to a few recordings at a time."""
+    """Listens through ``upload`` with ``model``, to a few recordings at a time. ``payers`` pay for it, at ``price``."""
 
-    def __init__(self, upload: Upload, *, model: str) -> None:
+    def __init__(self, upload: Upload, payers: Payers, *, model: str, price: Minute) -> None:
         self._upload = upload
+        self._payers = payers
         self._model = model
+        self._price = price
         self._listening = asyncio.Semaphore(_AT_ONCE)
 
-    async def text(self, audio: bytes, content_type: str, locale: str) -> str:
-        """What is said in ``audio``, empty for silence; the language of ``locale`` is a hint.
+    async def text(self, owner_id: int, user_id: int, audio: bytes, content_type: str, language: str | None) -> str:
+        """What the person says in ``audio``, empty for silence. ``language`` (pt, es, en) is theirs, if that is known: a wrong
+        one makes the model translate, or make up.
 
-        Nothing, and less than a second, is silence without being sent. LlmUnavailable or LlmRefused.
+        Nothing, and less than a second, is silence without being sent. LlmUnavailable, LlmRefused or BudgetReached.
         """
         length = seconds(audio)
         if not audio or (length is not None and length < _SHORTEST_SECONDS):
             return ""
-        fields = {"model": self._model, "language": locale.partition("-")[0], "response_format": "json"}
+        fields = {"model": self._model, **({"language": language} if language else {}), "response_format": "json"}
+        recording = Recording(_name(content_type), content_type, audio)
+        payer = await self._payers.of(owner_id, user_id, FEATURE)
         async with self._listening:
-            raw = await self._upload(PATH, fields, Recording(_name(content_type), content_type, audio))
-        text = parsed(_Transcription, raw).text.strip()
+            most = await asyncio.to_thread(most_seconds, audio)
+            text = await payer.pay(self._price.cost(most), partial(self._heard, fields, recording, most))
         return "" if is_made_up(text) else text
 
-
-def seconds(audio: bytes) -> float | None:
-    """How long an Ogg/Opus file is; None for any other, and where its end does not tell.
-
-    The granule position of the last page counts samples at 48 kHz, with those to be skipped at the start (RFC 7845, section 4).
-    """
-    head = audio.find(b"OpusHead", 0, 512)
-    if not audio.startswith(b"OggS") or head < 0 or len(audio) < head + 12:
-        return None
-    skipped = int.from_bytes(audio[head + 10 : head + 12], "little")
-    page = len(audio)
-    while (page := audio.rfind(b"OggS", 0, page)) >= 0:
-        if len(audio) < page + 14 or audio[page + 4] != 0:
-            continue
-        granule = int.from_bytes(audio[page + 6 : page + 14], "little", signed=True)
-        if granule >= 0:  # -1: no packet ends on this page
-            return max(0.0, (granule - skipped) / 48_000)
-    return None
+    async def _heard(self, fields: Mapping[str, str], recording: Recording, most: int) -> Served[str]:
+        """The answer; where the server does not tell how long it listened, that was as long as it can take at most."""
+        answer = parsed(_Transcription, await self._upload(PATH, fields, recording))
+        listened = answer.usage.seconds if answer.usage and answer.usage.seconds is not None else most
+        return Served(answer.text.strip(), self._price.cost(listened), Usage(requests=1))
 
 
 def is_made_up(text: str) -> bool:

@@ -10,15 +10,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from wtai.ai.llm import Usage
-from wtai.ai.pricing import MICROS, Quote
+from wtai.ai.pricing import MICROS, Offer
 from wtai.clock import DAY, SECOND
 from wtai.db.tx import OwnerTx, Row
 from wtai.events import Event, Told, emit, moment
 from wtai.events_store import user_public_id
+from wtai.identity.plans import PlanLimits, within_plan
+from wtai.identity.plans_store import limits_of
 from wtai.identity.preferences import Preferences
+from wtai.identity.store import preferences
+
+OfferT = TypeVar("OfferT", bound=Offer)
 
 
 class Budget(StrEnum):
@@ -30,15 +35,16 @@ class Budget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """An owner's limits in micros; None: no limit."""
+    """What an owner may spend, in micros; None: no limit."""
 
     month: int | None = None
     user_day: int | None = None
 
     @classmethod
-    def of(cls, chosen: Preferences) -> "Budgets":
-        """What the owner chose, in micros."""
-        return cls(_micros(chosen.budget_month_usd), _micros(chosen.budget_user_day_usd))
+    def of(cls, chosen: Preferences, limits: PlanLimits) -> "Budgets":
+        """What the owner chose, and no more than the plan has."""
+        both = within_plan(chosen, limits)
+        return cls(_micros(both.budget_month_usd), _micros(both.budget_user_day_usd))
 
     @property
     def limited(self) -> bool:
@@ -91,16 +97,21 @@ def resets_at(budget: Budget, now: int) -> int:
     return round(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()) * SECOND
 
 
-def hold(tx: OwnerTx, purpose: Purpose, budgets: Budgets, quotes: Sequence[Quote], *, now: int) -> Quote | Refused:
-    """Hold what the first quote that the budgets have room for costs at most, and return it, with less output if need be.
+def budgets_of(tx: OwnerTx, base: Preferences) -> Budgets:
+    """The budgets of an owner whose choices are over ``base``."""
+    return Budgets.of(preferences(tx, base), limits_of(tx))
+
+
+def hold(tx: OwnerTx, purpose: Purpose, budgets: Budgets, offers: Sequence[OfferT], *, now: int) -> OfferT | Refused:
+    """Hold what the first offer that the budgets have room for costs at most, and return it, with less output if need be.
 
     Looking and holding are one transaction, and there is one writer: however many calls ask at once, what is spent and held
     together never exceeds a budget.
     """
     rooms = _rooms(tx, purpose, budgets)
     tightest = min(rooms, key=rooms.__getitem__)
-    for quote in quotes:
-        affordable = quote.within(rooms[tightest])
+    for offer in offers:
+        affordable = offer.within(rooms[tightest])
         if affordable is not None:
             _add(tx, purpose, held=affordable.most, cost=0, usage=Usage())
             return affordable

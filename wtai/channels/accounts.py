@@ -66,10 +66,15 @@ def connect(tx: OwnerTx, sealer: Sealer, account_sid: str, tokens: list[str], ad
     """
     sealed = json.dumps([sealer.seal(tx.owner_id, TOKEN_FIELD, token) for token in tokens])
     store.put_account(tx, account_sid, sealed, now=now)
-    connected = set(store.numbers(tx))
     for address in addresses:
-        if (account_sid, address) not in connected:
-            require_room_for_number(tx, len(connected))
-            connected.add((account_sid, address))
-        if not store.put_number(tx, account_sid, address, now=now):
+        if not connect_number(tx, account_sid, address, now=now):
             raise NotFound(f"{address} is connected to another owner with this account")
+
+
+def connect_number(tx: OwnerTx, account_sid: str, address: str, *, now: int) -> bool:
+    """Connect an address with the account, and with no other of the owner's; False if another owner has it. QuotaReached."""
+    if (account_sid, address) in store.numbers(tx):
+        return True
+    store.release_number(tx, address)
+    require_room_for_number(tx, len(store.numbers(tx)))
+    return store.put_number(tx, account_sid, address, now=now)

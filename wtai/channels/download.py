@@ -23,7 +23,7 @@ class MediaRefused(MediaError):
 
 
 class MediaUnavailable(MediaError):
-    """It may be later: time-out, connection, 429 or 5xx."""
+    """It may be later: time-out, connection, a refused log-in, 429 or 5xx."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from wtai.channels.download import Download, MediaRefused, MediaUnavailable
 from wtai.channels.media_files import MediaFiles
 from wtai.clock import Clock
 from wtai.conversation import media, media_store
+from wtai.conversation.language import language_of
 from wtai.conversation.media_store import Kept, Origin
 from wtai.conversation.model import Attachment, MediaStatus
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import GiveUp, LlmRefused, LlmUnavailable, Retry
+from wtai.errors import BudgetReached, GiveUp, LlmRefused, LlmUnavailable, Retry
 from wtai.failpoints import failpoint, pass_failpoint
 from wtai.identity.model import Owner
 from wtai.identity.preferences import Preferences
@@ -28,8 +29,10 @@ FORGO = "forgo_media"
 
 _NO_KEY_YET = "missing_api_key"
 
-Transcribe = Callable[[bytes, str, str], Awaitable[str]]
-"""What is said in audio (content, content type, the owner's locale), empty for silence. LlmUnavailable or LlmRefused."""
+Transcribe = Callable[[int, int, bytes, str, str | None], Awaitable[str]]
+"""What a person says in audio (owner, person, content, content type, their language if it is known), empty for silence.
+LlmUnavailable, LlmRefused or BudgetReached.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Attachments:
             raise await self._later(job, work, f"transcription unavailable: {exc.code}", exc.retry_after_ms) from exc
         except MediaRefused as exc:
             await self._lose(job, work, attachment, str(exc))
+        except BudgetReached:
+            await self._lose(job, work, attachment, "not transcribed: budget")
         except LlmRefused as exc:
             if exc.code == _NO_KEY_YET:
                 raise await self._later(job, work, str(exc), None) from exc
@@ -122,8 +127,10 @@ class Attachments:
         known = await self._database.read(job.owner_id, media_store.transcript_of, attachment.id)
         if known is not None:
             return known
+        user_id = work.origin.user_id
+        wrote = await self._database.read(job.owner_id, media_store.texts_before, user_id, work.message_id)
         audio = await asyncio.to_thread(self._files.read, path)
-        return await self._transcribe(audio, attachment.content_type, work.owner.locale)
+        return await self._transcribe(job.owner_id, user_id, audio, attachment.content_type, language_of(wrote))
 
     async def _later(self, job: Job, work: _Work, reason: str, delay_ms: int | None) -> Retry:
         """The order to try again; what was written before this attachment does not wait for it much longer."""

@@ -4,6 +4,7 @@ Every number has a moment up to which everything was heard. What the provider li
 as the webhook would have received it. A message that a webhook brings as well is a repeat, whoever comes first.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -11,12 +12,13 @@ import structlog
 from wtai.channels import missed_store
 from wtai.channels.accounts import Accounts
 from wtai.channels.channel import Account, Channel, Heard
-from wtai.clock import MINUTE, Clock
+from wtai.clock import DAY, MINUTE, SECOND, Clock
 from wtai.conversation import inbox
 from wtai.conversation.kept_opt_outs_store import Digests
+from wtai.conversation.model import Inbound
 from wtai.conversation.store import has_message
 from wtai.db.tx import Database, OwnerTx, SystemTx
-from wtai.errors import NotFound, Retry, SendError, WtaiError
+from wtai.errors import NotFound, SendError, SendRejected, WtaiError
 from wtai.identity.preferences import Preferences, merged
 from wtai.jobs.queue import Job
 from wtai.jobs.store import BACKGROUND, enqueue
@@ -63,53 +65,61 @@ class Missed:
         await self._database.system_write(_look_at_all, now=self._clock.now())
 
     async def handle_account(self, job: Job) -> None:
-        """Receive what was missed at the account's numbers. Retry while a message is too new to be counted as missed.
+        """Receive what was missed at the account's numbers.
 
-        Where the provider does not list, the next sweep looks again, from where this one stood.
+        What the provider does not list, or was written just now, is left to the next sweep: it looks from where this one stood.
         """
         numbers = await self._database.read(job.owner_id, missed_store.heard_until, job.argument("account_id"))
-        settled = [await self._listen(job, address, until) for address, until in numbers.items()]
-        if not all(settled):
-            raise Retry("what was just written is left to the webhook", delay_ms=self._grace_ms, counts=False)
+        for address, until in numbers.items():
+            await self._listen(job, address, until)
 
-    async def _listen(self, job: Job, address: str, until: int) -> bool:
-        """False if a message is not known so far, and too new to be counted as missed."""
-        told_by = self._clock.now() - self._grace_ms
+    async def _listen(self, job: Job, address: str, until: int) -> None:
+        # The provider dates by the second: what it dates to this one may have been written at its end.
+        told_by = self._clock.now() - self._grace_ms - SECOND
         try:
             account = await self._accounts.of_owner(job.owner_id, address)
             found = await self._channel.heard(account, address, until - _CLOCKS_APART_MS)
-            unknown = await self._database.read(job.owner_id, _unknown, found, self._digests)
-            missed = [heard for heard in unknown if heard.created_at <= told_by]
-            for heard in missed:
-                await self._receive(account, heard)
         except NotFound:  # disconnected meanwhile
-            return True
+            return
         except SendError as exc:
             log.warning("missed.not_listed", owner=job.owner_id, reason=str(exc))
-            return True
-        await self._database.write(job.owner_id, missed_store.set_heard, address, told_by)
-        return len(missed) == len(unknown)
-
-    async def _receive(self, account: Account, heard: Heard) -> None:
-        try:
-            message = await self._channel.fetch(account, heard)
-        except SendError:
-            raise
-        except WtaiError as exc:
-            log.error("message.unreadable", owner=account.owner_id, sid=heard.provider_sid, reason=str(exc))  # noqa: TRY400
             return
-        received = await self._database.write(
-            account.owner_id,
-            inbox.receive,
-            message,
-            merged(self._base, account.preferences),
-            digests=self._digests,
-            now=self._clock.now(),
-        )
-        log.info("message.missed", owner=account.owner_id, sid=heard.provider_sid, kind=message.kind, new=received.new)
+        found = [heard for heard in found if heard.created_at <= told_by]
+        unknown = await self._database.read(job.owner_id, _unknown, found, self._digests)
+        received = [await self._receive(account, heard) for heard in unknown]
+        if all(received):
+            await self._database.write(job.owner_id, missed_store.set_heard, address, told_by)
+
+    async def _receive(self, account: Account, heard: Heard) -> bool:
+        """False if the message has to be asked for again."""
+        try:
+            message = await self._fetched(account, heard)
+        except SendError as exc:
+            log.warning("missed.not_fetched", owner=account.owner_id, sid=heard.provider_sid, reason=str(exc))
+            return False
+        except WtaiError as exc:
+            log.error("missed.unreadable", owner=account.owner_id, sid=heard.provider_sid, reason=str(exc))  # noqa: TRY400
+            return True
+        chosen, now = merged(self._base, account.preferences), self._clock.now()
+        received = await self._database.write(account.owner_id, inbox.receive, message, chosen, digests=self._digests, now=now)
+        log.info("missed.received", owner=account.owner_id, sid=heard.provider_sid, kind=message.kind, new=received.new)
+        return True
+
+    async def _fetched(self, account: Account, heard: Heard) -> Inbound:
+        """The message; without its files where the provider refuses to name them, or has not named them for a day."""
+        try:
+            return await self._channel.fetch(account, heard)
+        except SendRejected:
+            return await self._channel.fetch(account, replace(heard, media=0))
+        except SendError:
+            if self._clock.now() - heard.created_at < DAY:
+                raise
+            return await self._channel.fetch(account, replace(heard, media=0))
 
 
 def _look_at_all(tx: SystemTx, *, now: int) -> None:
+    # What is written to an owner that is shut out counts for nothing, when it is let in again, too.
+    missed_store.hear_nothing_of_disabled(tx, until=now + _CLOCKS_APART_MS)
     for account in missed_store.connected_accounts(tx):
         name = f"missed:{account.id}"
         owner = tx.for_owner(account.owner_id)

@@ -48,6 +48,17 @@ def set_heard(tx: OwnerTx, address: str, until: int) -> None:
     )
 
 
+def hear_nothing_of_disabled(tx: SystemTx, *, until: int) -> None:
+    """Ask for nothing that was written up to ``until`` (ms) to owners who are not active."""
+    tx.run(
+        """
+        UPDATE twilio_numbers SET heard_until = :until
+        WHERE heard_until < :until AND owner_id IN (SELECT id FROM owners WHERE status <> 'active')
+        """,
+        until=until,
+    )
+
+
 def hear_from_now_on(tx: SystemTx, *, now: int) -> None:
     """Ask for nothing that was written before now."""
     tx.run("UPDATE twilio_numbers SET heard_until = max(heard_until, :now)", now=now)

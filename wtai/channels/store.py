@@ -73,6 +73,11 @@ def put_number(tx: OwnerTx, account_sid: str, address: str, *, now: int) -> bool
     return bool(taken and taken["ours"])
 
 
+def release_number(tx: OwnerTx, address: str) -> None:
+    """Connect the owner's address with no account."""
+    tx.run("DELETE FROM twilio_numbers WHERE owner_id = :owner AND address = :address", address=address)
+
+
 def numbers(tx: OwnerTx) -> list[tuple[str, str]]:
     """This owner's addresses: (account SID, address)."""
     rows = tx.all("SELECT account_sid, address FROM twilio_numbers WHERE owner_id = :owner ORDER BY address")

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from wtai import __version__, failpoints, logs
 from wtai.cli.main import SharedOptions
 from wtai.db import sqlite
-from wtai.db.migrate import migrate
+from wtai.db.migrate import migrate, status
 from wtai.errors import EnvironmentProblem, WtaiError
-from wtai.secrets import create_key_file
+from wtai.secrets import create_key_file, read_key_file
 from wtai.settings import SECTIONS, Settings
 from wtai.settings_source import DEFAULT_FILE, failpoint_spec, keys, read, settings_from, toml_value, variable
 
@@ -82,8 +82,13 @@ def init(options: SharedOptions, force: bool) -> None:
 @click.command()
 @click.pass_obj
 def check(options: SharedOptions) -> None:
-    """Say whether the settings are right, and start nothing."""
-    settings_of(options)
+    """Say whether the program could start here: settings, SQLite, keys, database. Starts nothing."""
+    settings = settings_of(options)
+    sqlite.require_usable_driver()
+    for file in (settings.security.key_file, *settings.security.previous_key_files):
+        read_key_file(file)
+    if settings.database_path.exists():
+        status(settings.database_path)
     sources = read(options.config, options.data_dir)
     variables = sum(len(table) for table in sources.environment.values())
     click.echo(f"ok: {sources.file or 'no settings file'}, {variables} from the environment")

@@ -14,6 +14,7 @@ from wtai.ai.openai import OpenAiLlm
 from wtai.channels.accounts import Accounts
 from wtai.channels.store import numbers
 from wtai.channels.twilio.client import TwilioChannel
+from wtai.channels.twilio.errors import Reaction, reaction
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
@@ -26,7 +27,7 @@ from wtai.errors import EnvironmentProblem, LlmError, LlmRefused, SchemaError, S
 from wtai.identity.from_settings import sealer
 from wtai.identity.store import owners
 from wtai.sealed_store import inventory
-from wtai.secrets import read_key_file
+from wtai.secrets import UnsealError, read_key_file
 from wtai.settings import Settings
 
 _SECONDS: Final = 15.0
@@ -139,11 +140,15 @@ async def _twilio(settings: Settings, database: SqliteDatabase) -> AsyncIterator
             seen = f"{sid} of {owner.public_id}"
             try:
                 await channel.listing(await accounts.of_owner(owner.id, address), address, address, clock.now())
-            except SendRejected as exc:
+            except UnsealError as exc:
+                yield Finding("twilio", seen, f"{exc}; mend: `wtai keys check` tells what does not open")
+            except SendError as exc:
+                if not isinstance(exc, SendRejected) and reaction(exc.code) is not Reaction.CONFIGURATION:
+                    mend = f"let this machine reach {settings.twilio.base_url}, and try again"
+                    yield Finding("twilio", seen, f"{exc}; mend: {mend}")
+                    continue
                 mend = f"`wtai twilio rotate {owner.public_id} --account-sid {sid} --auth-token-file -`"
                 yield Finding("twilio", seen, f"{exc}; mend: {mend}")
-            except SendError as exc:
-                yield Finding("twilio", seen, f"{exc}; mend: let this machine reach {settings.twilio.base_url}, and try again")
             else:
                 yield Finding("twilio", seen)
     finally:

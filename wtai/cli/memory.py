@@ -6,10 +6,14 @@ from wtai.ai.memory import facts
 from wtai.ai.memory.memories import Memories
 from wtai.ai.openai import OpenAiLlm
 from wtai.ai.openai_embeddings import embedder
+from wtai.ai.paying import Payers
 from wtai.cli.configuration import settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
+from wtai.clock import SystemClock
 from wtai.db.sqlite import SqliteDatabase
+from wtai.errors import BudgetReached
+from wtai.identity.from_settings import preferences
 from wtai.identity.store import owner_of_public_id, owners
 from wtai.settings import Settings
 
@@ -30,15 +34,18 @@ def reembed(options: SharedOptions, owner: str | None) -> None:
 
 async def _reembed(settings: Settings, database: SqliteDatabase, public: str | None) -> int:
     found = [await database.system_read(owner_of_public_id, public)] if public else await database.system_read(owners)
-    openai = settings.openai
+    openai, base = settings.openai, preferences(settings)
     key = openai.api_key.get_secret_value() if openai.api_key else None
     server = OpenAiLlm(base_url=openai.base_url, api_key=key, model=openai.model, timeout_seconds=openai.timeout_seconds)
     try:
-        memories = Memories(database, embedder(openai, server.post))
+        memories = Memories(database, embedder(settings, server.post, Payers(database, SystemClock(), base)))
         done = 0
         for one in found:
             for user_id in await database.read(one.id, facts.people):
-                done += await memories.embed_missing(one.id, user_id)
+                try:
+                    done += await memories.embed_missing(one.id, user_id)
+                except BudgetReached as exc:
+                    click.echo(f"{one.public_id}: a person's memories are left to be found by words alone: {exc}", err=True)
         return done
     finally:
         await server.close()

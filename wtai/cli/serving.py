@@ -16,6 +16,7 @@ from wtai.clock import MINUTE
 from wtai.db.sqlite import DRIVER, driver
 from wtai.identity.first_run import LIFETIME_MS
 from wtai.settings import Settings
+from wtai.web.webhooks import inbound_address
 
 _ALLOCATIONS_PER_COLLECTION: Final = 5_000
 _ROLES: Final = ("all", "web", "worker")
@@ -63,7 +64,7 @@ def announce(settings: Settings, program: Running) -> None:
         public = settings.server.public_url
         note = "← put this in Twilio" if public else "(set server.public_url to what Twilio calls)"
         click.echo(f"  ├─ Console  {public or program.url}{program.console_path}  {_entry(program)}".rstrip(), err=True)
-        click.echo(f"  ├─ Webhook  {public or program.url}/webhooks/twilio/inbound  {note}", err=True)
+        click.echo(f"  ├─ Webhook  {inbound_address(public or program.url)}  {note}", err=True)
         click.echo(f"  └─ Health   {program.url}/health", err=True)
 
 

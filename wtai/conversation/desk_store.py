@@ -91,6 +91,18 @@ FROM conversations c JOIN users u ON u.owner_id = c.owner_id AND u.id = c.user_i
     )
 WHERE c.owner_id = :owner AND c.id = :id
 """  # noqa: S608 - constants only
+_WANTED: Final = """
+WITH needs AS (
+    SELECT c.id FROM conversations c
+    WHERE c.owner_id = :owner AND c.state = 'HANDOFF' AND (c.assignee_id IS NULL OR c.assignee_id = :me) LIMIT :most
+), mine AS (
+    SELECT c.id FROM conversations c WHERE c.owner_id = :owner AND c.assignee_id = :me AND c.closed_at IS NULL LIMIT :most
+)
+"""
+_CALLING: Final = f"""
+SELECT c.id FROM (SELECT id FROM needs UNION SELECT id FROM mine) AS c
+WHERE EXISTS (SELECT 1 FROM messages x WHERE {_UNREAD}) LIMIT 100
+"""  # noqa: S608 - constants only
 
 
 class Tab(StrEnum):
@@ -285,30 +297,29 @@ def counts(tx: OwnerTx, me: int) -> Counts:
     """How much there is in each tab."""
     row = tx.all(
         f"""
-        WITH needs AS (
-            SELECT c.id FROM conversations c
-            WHERE c.owner_id = :owner AND c.state = 'HANDOFF' AND (c.assignee_id IS NULL OR c.assignee_id = :me) LIMIT :most
-        ), mine AS (
-            SELECT c.id FROM conversations c WHERE c.owner_id = :owner AND c.assignee_id = :me AND c.closed_at IS NULL LIMIT :most
-        )
-        SELECT (SELECT count(*) FROM needs) AS needs, (SELECT count(*) FROM mine) AS mine, (
+        {_WANTED} SELECT (SELECT count(*) FROM needs) AS needs, (SELECT count(*) FROM mine) AS mine, (
             SELECT count(*) FROM (
                 SELECT 1 FROM conversations c WHERE c.owner_id = :owner AND c.state IN ('PENDING', 'PROGRESS', 'WAITING_USER')
                 LIMIT :most
             ) AS ai
         ) AS ai, (
             SELECT count(*) FROM (SELECT 1 FROM conversations c WHERE c.owner_id = :owner LIMIT :most) AS every
-        ) AS "all", (
-            SELECT count(*) FROM (
-                SELECT 1 FROM (SELECT id FROM needs UNION SELECT id FROM mine) AS c
-                WHERE EXISTS (SELECT 1 FROM messages x WHERE {_UNREAD}) LIMIT 100
-            ) AS some
-        ) AS unread
+        ) AS "all", (SELECT count(*) FROM ({_CALLING}) AS some) AS unread
         """,  # noqa: S608 - constants only
         me=me,
         most=COUNTED,
     )
     return Counts(**dict(row[0]))
+
+
+def calling(tx: OwnerTx, me: int) -> list[str]:
+    """The conversations (by public id) of NEEDS and MINE that have something unread, up to 100."""
+    rows = tx.all(
+        f"{_WANTED} SELECT public_id FROM conversations WHERE owner_id = :owner AND id IN ({_CALLING})",  # noqa: S608 - constants only
+        me=me,
+        most=COUNTED,
+    )
+    return [row["public_id"] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

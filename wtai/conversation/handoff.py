@@ -7,7 +7,7 @@ has stepped in since. From the commit of a takeover nothing goes out that the AI
 from wtai.clock import MINUTE
 from wtai.conversation import events, lifecycle, outbox, store
 from wtai.conversation.inbox import owe_turn
-from wtai.conversation.model import Conversation, State
+from wtai.conversation.model import Conversation, State, Template
 from wtai.conversation.outbox import cancel_unsent
 from wtai.conversation.texts import texts
 from wtai.db.tx import OwnerTx
@@ -63,6 +63,23 @@ def reply(tx: OwnerTx, conversation: Conversation, bodies: list[str], *, staff: 
     outbox.put(tx, taken, bodies, author="staff", ai_result_id=None, staff=staff, now=now)
     store.mark_answered(tx, taken.id, store.last_inbound_id(tx, taken.id))
     return taken
+
+
+def send_template(
+    tx: OwnerTx,
+    conversation: Conversation,
+    template: Template,
+    *,
+    instead_of: int | None = None,
+    staff: str | None = None,
+    now: int,
+) -> None:
+    """A person sends an approved template, in place of a parked message or not: where a person has the conversation it answers
+    what the user wrote so far, as the only answer that may go out when the window is closed; it takes none over.
+    """
+    outbox.put_template(tx, conversation, template, instead_of=instead_of, staff=staff, now=now)
+    if conversation.state is State.HANDOFF:
+        store.mark_answered(tx, conversation.id, store.last_inbound_id(tx, conversation.id))
 
 
 def begin(tx: OwnerTx, before: Conversation, chosen: Preferences, *, staff: str | None = None, now: int) -> Conversation:

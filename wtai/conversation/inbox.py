@@ -56,13 +56,13 @@ def receive(tx: OwnerTx, inbound: Inbound, chosen: Preferences, *, digests: Dige
         _owe_media(tx, standing.conversation_id, message_id, inbound, now)
     if optout.heeded(tx, inbound, standing, now=now):
         _owe_nothing(tx, standing.conversation_id, message_id, chosen, now)
-        store.note_inbound(tx, standing.conversation_id, message_id, inbound.reply_to, quiet_until=now, now=now)
+        store.note_inbound(tx, standing.conversation_id, message_id, inbound, quiet_until=now, now=now)
     else:
         quiet_ms = quiet_after(inbound, chosen.burst_quiet_ms)
         if standing.state is State.WAITING_USER:
             waiting = store.existing_conversation(tx, standing.conversation_id)
             lifecycle.move(tx, waiting, State.PROGRESS, actor="user", reason="message", now=now)
-        store.note_inbound(tx, standing.conversation_id, message_id, inbound.reply_to, quiet_until=now + quiet_ms, now=now)
+        store.note_inbound(tx, standing.conversation_id, message_id, inbound, quiet_until=now + quiet_ms, now=now)
         if standing.state is not State.HANDOFF:
             owe_turn(tx, standing.conversation_id, quiet_ms=quiet_ms, now=now)
     events.message_received(tx, message_id, now=now)

@@ -26,8 +26,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a message came from: the conversation, its channel, and our address."""
+    """Where a message came from: the person, the conversation, its channel, and our address."""
 
+    user_id: int
     conversation_id: int
     channel: str
     address: str
@@ -64,13 +65,29 @@ def origin(tx: OwnerTx, message_id: int) -> Origin | None:
     """Where a message came from."""
     row = tx.one(
         """
-        SELECT c.id AS conversation_id, c.channel, c.address
+        SELECT c.user_id, c.id AS conversation_id, c.channel, c.address
         FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
         WHERE m.owner_id = :owner AND m.id = :message_id
         """,
         message_id=message_id,
     )
     return Origin(**dict(row)) if row else None
+
+
+def texts_before(tx: OwnerTx, user_id: int, message_id: int) -> list[str]:
+    """The last few texts that a person typed before a message, newest first; what they forwarded is none."""
+    rows = tx.all(
+        """
+        SELECT body FROM messages
+        WHERE owner_id = :owner AND id < :message_id AND conversation_id IN (
+            SELECT id FROM conversations WHERE owner_id = :owner AND user_id = :user_id ORDER BY id DESC LIMIT 3
+        ) AND author = 'user' AND kind = 'text' AND coalesce(details, '') NOT LIKE '%"forwarded"%'
+        ORDER BY id DESC LIMIT 10
+        """,
+        user_id=user_id,
+        message_id=message_id,
+    )
+    return [row["body"] for row in rows]
 
 
 def set_file(tx: OwnerTx, attachment_id: int, kept: Kept) -> None:

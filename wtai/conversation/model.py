@@ -105,6 +105,8 @@ class Inbound:
     details: dict[str, object] = field(default_factory=dict)
     raw: str = ""
     """The provider's words as received, in its own format."""
+    written_at: int | None = None
+    """When (ms) it was written, where it comes late; None: just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,8 @@ class Message:
 class OutboundMessage:
     """A message on its way out, with what is known of the latest call to the provider and what may keep it back.
 
-    ``epoch`` is the conversation's ``takeover_epoch`` when it was written. A template has ``content_sid`` instead of a body.
+    ``epoch`` is the conversation's ``takeover_epoch`` when it was written. A template has ``content_sid``,
+    and in its body what we read in its place: not what is sent.
     """
 
     id: int

@@ -4,18 +4,22 @@ The provider has no idempotency key, so ``sending`` is committed before a messag
 not know whether the provider has it, and must find out before anything is sent again.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 from wtai.clock import DAY
 from wtai.conversation import events
 from wtai.conversation import outbox_store as store
 from wtai.conversation.model import Conversation, OutboundMessage, Status, StatusUpdate, Template
 from wtai.conversation.store import has_message
+from wtai.conversation.templates_store import template_name
 from wtai.db.tx import OwnerTx
 from wtai.errors import NotFound
 from wtai.failpoints import failpoint
+from wtai.identity.store import owner
 from wtai.jobs.store import enqueue
 
 SEND = "send_message"
@@ -35,6 +39,8 @@ _RANK = {
 """A status moves up only: callbacks come late, repeated and out of order, and what was delivered did not fail."""
 
 _RESENDS = 1
+
+_TEMPLATE: Final = {"pt-BR": "modelo", "es": "plantilla", "en": "template"}
 
 
 class Step(Enum):
@@ -97,10 +103,21 @@ def put_template(
     parked = None if instead_of is None else look(tx, instead_of)
     if parked is not None and parked.parked is not None:
         _move(tx, parked.id, parked.status, Status.CANCELED, now=now)
+    words = _in_words(tx, template)
     message_id = store.insert_outbound(
-        tx, conversation.id, "", author="staff", ai_result_id=None, template=template, staff=staff, now=now
+        tx, conversation.id, words, author="staff", ai_result_id=None, template=template, staff=staff, now=now
     )
     _owe_send(tx, conversation, message_id, now)
+
+
+def _in_words(tx: OwnerTx, template: Template) -> str:
+    """What staff and the model read in place of a template, whose own text is the provider's: which one, and what was put in."""
+    variables: dict[str, str] = json.loads(template.variables)
+    numbered = sorted((name for name in variables if name.isdecimal()), key=int)
+    values = [variables[name] for name in (*numbered, *(name for name in variables if not name.isdecimal()))]
+    named = template_name(tx, template.content_sid) or template.content_sid
+    said = f": {'; '.join(values)}" if values else ""
+    return f"[{_TEMPLATE[owner(tx).locale]} {named}{said}]"
 
 
 def window_closes_at(last_inbound_at: int | None) -> int:
@@ -122,7 +139,7 @@ def start(tx: OwnerTx, message_id: int, *, now: int) -> Due:
     if message.status is Status.QUEUED or message.is_abandoned:
         if _is_held_back(tx, message, now):
             return Due(Step.NOTHING, message)
-        store.start_call(tx, message_id, now=now)
+        store.start_call(tx, message_id, message.recipient, now=now)
         return Due(Step.CALL, message)
     if message.status is Status.SENDING:  # the process died during the call
         _move(tx, message_id, message.status, Status.UNKNOWN, now=now)

@@ -43,7 +43,8 @@ def insert_outbound(
 
 # A person who steps into a later conversation of the same two silences what is still left of this one.
 _OUTBOUND = """
-SELECT m.id, m.public_id, m.status, m.body, c.address AS sender, c.user_address AS recipient, c.channel, m.provider_sid,
+SELECT m.id, m.public_id, m.status, m.body, c.address AS sender, c.channel, m.provider_sid,
+    CASE WHEN m.status IN ('sending', 'unknown') THEN coalesce(m.called_for, c.user_address) ELSE c.user_address END AS recipient,
     m.sending_at, m.resends, m.polls, m.polled_at, m.author, m.epoch, c.last_inbound_at, m.parked,
     m.content_sid, m.content_variables, (
         SELECT sum(n.takeover_epoch) FROM conversations n
@@ -72,14 +73,16 @@ def outbound_of_callback(tx: OwnerTx, public: str | None, provider_sid: str) -> 
     return _outbound(row) if row else None
 
 
-def start_call(tx: OwnerTx, message_id: int, *, now: int) -> None:
-    """The provider is about to be called."""
+def start_call(tx: OwnerTx, message_id: int, recipient: str, *, now: int) -> None:
+    """The provider is about to be called to send the message to ``recipient``."""
     tx.run(
         """
-        UPDATE messages SET status = 'sending', sending_at = :now, polls = 0, polled_at = NULL, updated_at = :now
+        UPDATE messages SET status = 'sending', sending_at = :now, called_for = :recipient, polls = 0, polled_at = NULL,
+            updated_at = :now
         WHERE owner_id = :owner AND id = :id
         """,
         id=message_id,
+        recipient=recipient,
         now=now,
     )
 
@@ -115,9 +118,9 @@ def has_rival(tx: OwnerTx, message: OutboundMessage, since: int) -> bool:
     found = tx.one(
         """
         SELECT 1 FROM messages m JOIN conversations c ON c.owner_id = m.owner_id AND c.id = m.conversation_id
-        WHERE m.owner_id = :owner AND m.status = 'unknown' AND m.provider_sid IS NULL AND m.id <> :id
+        WHERE m.owner_id = :owner AND m.status IN ('sending', 'unknown') AND m.provider_sid IS NULL AND m.id <> :id
             AND m.body = coalesce(:body, m.body) AND m.sending_at >= :since
-            AND c.address = :sender AND c.user_address = :recipient
+            AND c.address = :sender AND coalesce(m.called_for, c.user_address) = :recipient
         """,
         id=message.id,
         body=None if message.content_sid else message.body,

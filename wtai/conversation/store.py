@@ -176,20 +176,21 @@ def insert_following(tx: OwnerTx, before: Conversation, *, expires_at: int, now:
     return _of_public_id(tx, public)
 
 
-def note_inbound(tx: OwnerTx, conversation_id: int, message_id: int, reply_to: str, *, quiet_until: int, now: int) -> None:
+def note_inbound(tx: OwnerTx, conversation_id: int, message_id: int, inbound: Inbound, *, quiet_until: int, now: int) -> None:
     """The person wrote: the 24-hour window starts again, answers go where they wrote from, drafts are out of date, and they wait
     for us unless the message is answered already.
     """
     tx.run(
         """
-        UPDATE conversations SET version = version + 1, last_inbound_at = :now, updated_at = :now, user_address = :reply_to,
-            quiet_until = :quiet_until,
-            waiting_since = CASE WHEN answered_through < :message_id THEN coalesce(waiting_since, :now) END
+        UPDATE conversations SET version = version + 1, last_inbound_at = max(coalesce(last_inbound_at, 0), :written_at),
+            updated_at = :now, user_address = :reply_to, quiet_until = :quiet_until,
+            waiting_since = CASE WHEN answered_through < :message_id THEN coalesce(waiting_since, :written_at) END
         WHERE owner_id = :owner AND id = :id
         """,
         id=conversation_id,
         message_id=message_id,
-        reply_to=reply_to,
+        written_at=inbound.written_at or now,
+        reply_to=inbound.reply_to,
         quiet_until=quiet_until,
         now=now,
     )
@@ -395,7 +396,7 @@ def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details:
         INSERT INTO messages (owner_id, public_id, conversation_id, direction, author, kind, status, body, provider_sid,
             quoted_sid, details, raw, created_at, updated_at)
         VALUES (:owner, :public_id, :conversation_id, 'inbound', 'user', :kind, 'received', :body, :sid, :quoted, :details, :raw,
-            :now, :now)
+            :written_at, :now)
         ON CONFLICT (owner_id, provider_sid) WHERE provider_sid IS NOT NULL DO NOTHING
         """,
         public_id=dated_public_id("msg", now),
@@ -406,6 +407,7 @@ def insert_inbound(tx: OwnerTx, conversation_id: int, inbound: Inbound, details:
         quoted=inbound.quoted_sid,
         details=details,
         raw=inbound.raw,
+        written_at=inbound.written_at or now,
         now=now,
     )
     if message_id is not None:

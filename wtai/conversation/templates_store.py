@@ -14,6 +14,14 @@ def template_sid(tx: OwnerTx, name: str, locale: str) -> str | None:
     return str(row["content_sid"]) if row else None
 
 
+def template_name(tx: OwnerTx, content_sid: str) -> str | None:
+    """What the owner calls the template of this content SID; None if they do not keep it."""
+    row = tx.one(
+        "SELECT min(name) AS name FROM templates WHERE owner_id = :owner AND content_sid = :content_sid", content_sid=content_sid
+    )
+    return row["name"] if row else None
+
+
 def set_template(tx: OwnerTx, name: str, locale: str, content_sid: str, *, now: int) -> None:
     """Take this template for ``name`` in this language, in place of the one before."""
     tx.run(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 LIMIT = 1600
 AIM = 1500
+_LEAST = 600
 
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _SHELTERED = re.compile(r"```.*?```|`[^`\n]+`|<?https?://[^\s<>*|\[\]]+>?", re.DOTALL)
@@ -174,15 +175,20 @@ def _inline(text: str) -> str:
 def _cut(text: str, aim: int) -> int:
     """Where the first part of ``text`` ends, as an index; the part is never empty."""
     window = _index_of_unit(text, aim)
-    early = window // 4
+    early = min(_LEAST, window // 2)
     for end in (text.rfind("\n\n", early, window + 2), text.rfind("\n", early, window + 1)):
-        if 0 < end <= window:
+        if 0 < end <= window and _is_clean(text, end):
             return end
     sentences = [found.end() for found in _SENTENCE_END.finditer(text, 0, window + 1) if early < found.end() <= window]
-    if sentences:
-        return sentences[-1]
     words = [position for position in range(1, window + 1) if text[position].isspace()]
-    return words[-1] if words else _between_characters(text, window)
+    clean = (end for end in (*reversed(sentences), *reversed(words)) if _is_clean(text, end))
+    return next(clean, 0) or _between_characters(text, window)
+
+
+def _is_clean(text: str, end: int) -> bool:
+    """Whether what stands on both sides of ``end``, without the white space there, are whole characters as people see them."""
+    following = text[end:].lstrip()
+    return not text[:end].rstrip().endswith("\u200d") and not (following and _is_joined_to_what_precedes(following[0]))
 
 
 def _index_of_unit(text: str, units: int) -> int:
@@ -198,16 +204,14 @@ def _index_of_unit(text: str, units: int) -> int:
 def _between_characters(text: str, window: int) -> int:
     """The last place at or before ``window`` that does not part an emoji sequence or a letter from its accent."""
     for position in range(window, 0, -1):
-        if not _joined(text, position):
+        if not _joined(text, position) and _is_clean(text, position):
             return position
     return window
 
 
 def _joined(text: str, position: int) -> bool:
     before, after = text[position - 1], text[position]
-    if before == "\u200d" or after == "\u200d" or unicodedata.category(after) in {"Mn", "Mc", "Me"}:
-        return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
+    if before == "\u200d" or _is_joined_to_what_precedes(after):
         return True
     if not (_is_flag_letter(before) and _is_flag_letter(after)):
         return False
@@ -215,6 +219,13 @@ def _joined(text: str, position: int) -> bool:
     while run < position and _is_flag_letter(text[position - 1 - run]):
         run += 1
     return run % 2 == 1
+
+
+def _is_joined_to_what_precedes(character: str) -> bool:
+    """Joiners, accents, tones of skin, and the tags of a flag."""
+    if character == "\u200d" or unicodedata.category(character) in {"Mn", "Mc", "Me"}:
+        return True
+    return "\U0001f3fb" <= character <= "\U0001f3ff" or "\U000e0020" <= character <= "\U000e007f"
 
 
 def _is_flag_letter(character: str) -> bool:

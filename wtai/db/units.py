@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from wtai.db.connection import STORAGE_FAULTS, SqliteConnection, primary_code
 from wtai.db.tx import Row, SystemTx
+from wtai.failpoints import FailpointError
 
 T = TypeVar("T")
 
@@ -84,7 +85,8 @@ def _run_all(connection: SqliteConnection, works: Sequence[Work[Any]]) -> list[O
     """The units' outcomes, with all that succeeded in the transaction.
 
     Few fail, and a savepoint for each would cost as much as its statements. One that fails takes what went before it along;
-    then all run again, in savepoints. That one too: what it failed of may be what another wrote, and now wrote otherwise.
+    then all run again, in savepoints. That one too: what it failed of may be what another wrote, and now wrote otherwise. Not so
+    one that a failpoint failed: it is armed for one passage.
     """
     statements = Statements(connection)
     outcomes: list[Outcome] = []
@@ -98,7 +100,13 @@ def _run_all(connection: SqliteConnection, works: Sequence[Work[Any]]) -> list[O
     if len(works) == 1:
         return outcomes
     connection.execute("BEGIN IMMEDIATE")
-    return [_attempt_in_savepoint(connection, statements, work) for work in works]
+    failed = len(outcomes) - 1
+    return [
+        outcomes[n]
+        if n == failed and isinstance(outcomes[n].error, FailpointError)
+        else _attempt_in_savepoint(connection, statements, work)
+        for n, work in enumerate(works)
+    ]
 
 
 def _attempt(statements: Statements, work: Work[Any]) -> Outcome:

@@ -16,6 +16,9 @@ from wtai.errors import GiveUp
 RESCUES_TO_DEATH = 3
 """A job whose worker died this often under it is dead: it may be what kills it."""
 
+ALONE_SECONDS = 5.0
+"""How long a job whose worker died under it twice keeps others from starting: what it does to a process it does soon."""
+
 GAVE_UP = "gave_up"
 """In the payload of a dead job's successor: 1 if the job failed by itself, 0 if its worker died under it."""
 

@@ -10,7 +10,7 @@ from wtai.clock import Clock
 from wtai.db.tx import Database, Row, SystemTx
 from wtai.errors import GiveUp
 from wtai.failpoints import failpoint
-from wtai.jobs.queue import GAVE_UP, RESCUES_TO_DEATH, Job
+from wtai.jobs.queue import ALONE_SECONDS, GAVE_UP, RESCUES_TO_DEATH, Job
 from wtai.jobs.store import CHANNEL, enqueue
 
 _FIELDS = tuple(field.name for field in fields(Job))
@@ -39,9 +39,9 @@ SELECT {_COLUMNS_ONCE_CLAIMED} FROM jobs
 WHERE state = 'ready' AND owner_id = :owner_id AND priority = :priority ORDER BY run_at, id LIMIT :limit
 """  # noqa: S608 - constants only
 
-# A job whose worker died under it twice, and may die again.
-_FIRST_SUSPECT = f"""
-SELECT {_COLUMNS_ONCE_CLAIMED} FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 1
+# Jobs whose worker died under them twice, and may die again.
+_SUSPECTS = f"""
+SELECT state, {_COLUMNS_ONCE_CLAIMED} FROM jobs WHERE rescues >= 2 AND state IN ('ready', 'running') ORDER BY id LIMIT 16
 """  # noqa: S608 - constants only
 
 _CLAIM = """
@@ -96,6 +96,7 @@ class SqliteQueue:
         self._next_due: int | None = None
         self._last_owner = -1
         self._held_back = False
+        self._suspected: dict[int, float] = {}
 
     async def claim(self, limit: int) -> list[Job]:
         jobs, self._next_due = await self._database.system_write_relaxed(self._claim, limit, self._last_owner)
@@ -141,11 +142,16 @@ class SqliteQueue:
         return bool(tx.run(_CLAIM, id=job.id, attempt=job.attempt, worker=self._worker, lease_until=now + self._lease_ms))
 
     def _candidates(self, tx: SystemTx, limit: int) -> Sequence[Row]:
-        """Ready jobs whose turn it is. A suspect runs alone: nothing beside it, and nothing before it from now on."""
-        suspects = tx.all(_FIRST_SUSPECT)
-        self._held_back = bool(suspects)
-        if suspects:
-            return () if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1") else suspects
+        """Ready jobs whose turn it is. A suspect runs alone for a while: nothing new beside it, and nothing before it."""
+        suspects, now = tx.all(_SUSPECTS), self._clock.monotonic()
+        self._suspected = {row["id"]: self._suspected.get(row["id"], now) for row in suspects}
+        fresh = [row for row in suspects if now - self._suspected[row["id"]] < ALONE_SECONDS]
+        self._held_back = bool(fresh)
+        if fresh:
+            return () if tx.one("SELECT 1 FROM jobs WHERE state = 'running' LIMIT 1") else fresh[:1]
+        late = [row for row in suspects if row["state"] == "ready"]
+        if late:
+            return late[:limit]
         heads = self._heads(tx)
         candidates: list[Row] = []
         for owner_id, share in self._shares(tx, heads, limit).items():

@@ -215,7 +215,10 @@ class Worker:
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late)
+            _, unsettled = await asyncio.wait(late, timeout=self._grace_seconds)
+            if unsettled:  # nothing can be written: they stay as they are, for the next start to rescue
+                self._drained = True
+                await asyncio.wait(unsettled)
 
     async def _either(self, waiting: Awaitable[object]) -> None:
         """Wait for ``waiting`` or for the order to stop."""

@@ -2,7 +2,7 @@
 
 from wtai.conversation import handoff, outbox
 from wtai.conversation.lifecycle import OPEN
-from wtai.conversation.model import Conversation, Template
+from wtai.conversation.model import Conversation, State, Template
 from wtai.conversation.views_store import assign, conversation_row, message_row
 from wtai.conversation.whatsapp import split
 from wtai.db.tx import OwnerTx
@@ -31,16 +31,26 @@ def send_text(tx: OwnerTx, conversation: Conversation, text: str, principal: Pri
         words = "the person's last message is more than 24 hours old: send a template (`template` instead of `body`)"
         raise Problem(WINDOW_CLOSED, words, [Fault("/body", words)])
     taken = handoff.reply(tx, conversation, split(text), staff=principal.id, now=now)
-    if conversation_row(tx, taken.public_id).assignee is None:
-        assign(tx, taken.id, principal.user_id, now=now)
+    _assign(tx, taken, principal, now)
 
 
 def send_template(
     tx: OwnerTx, conversation: Conversation, template: Template, principal: Principal, *, instead_of: str | None, now: int
 ) -> None:
-    """An approved template, at any time; ``instead_of``: the message that waits for a person and is not sent then. Problem."""
+    """An approved template, at any time; ``instead_of``: the message that waits for a person and is not sent then. Problem.
+
+    To somebody who waits for a person it is that person's answer.
+    """
     parked = _waiting(tx, conversation, instead_of) if instead_of is not None else None
-    outbox.put_template(tx, conversation, template, instead_of=parked, staff=principal.id, now=now)
+    handoff.send_template(tx, conversation, template, instead_of=parked, staff=principal.id, now=now)
+    if conversation.state is State.HANDOFF:
+        _assign(tx, conversation, principal, now)
+
+
+def _assign(tx: OwnerTx, conversation: Conversation, principal: Principal, now: int) -> None:
+    """To whoever answers, unless somebody has it already."""
+    if conversation_row(tx, conversation.public_id).assignee is None:
+        assign(tx, conversation.id, principal.user_id, now=now)
 
 
 def _waiting(tx: OwnerTx, conversation: Conversation, public: str) -> int:

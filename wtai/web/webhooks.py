@@ -1,5 +1,6 @@
 """Twilio's webhooks. A message is acknowledged only when it is on disk: verify, parse, one transaction, answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 INBOUND: Final = "/webhooks/twilio/inbound"
 _RETRIES: Final = "#rc=3&rp=all&ct=3000&rt=4500"
 """Makes Twilio try again: without it one lost connection loses the message (twilio.com, webhooks, connection overrides)."""
+
+_BODY_SECONDS: Final = 5.0
+"""Longer than Twilio waits for the whole answer."""
 
 _EMPTY_TWIML: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
@@ -106,6 +110,13 @@ class Webhooks:
 
     def _limited(self, handler: _Handler) -> _Handler:
         async def limited(request: web.Request) -> web.Response:
+            # Whoever sends slowly, signed or not, keeps no place from others.
+            if not request.content.is_eof():
+                try:
+                    async with asyncio.timeout(_BODY_SECONDS):
+                        await request.read()
+                except TimeoutError:
+                    return web.Response(status=408, text="the body took too long")
             if self._handling >= self._max_concurrency:
                 return web.Response(status=503, text="too many webhooks at once")
             self._handling += 1

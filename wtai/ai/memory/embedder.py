@@ -17,8 +17,10 @@ class Embedder(Protocol):
     def model(self) -> str:
         """Name of what makes the vectors, its length included: those of another name cannot be compared with them."""
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """One vector for each text. LlmUnavailable: the same call may succeed later; LlmRefused: it will fail again."""
+    async def embed(self, texts: Sequence[str], *, owner_id: int, user_id: int) -> list[Vector]:
+        """One vector for each text of this person, who pays. LlmUnavailable: the same call may succeed later; LlmRefused: it will
+        fail again; BudgetReached: there is no money for it.
+        """
 
 
 HASHED_DIMENSIONS: Final = 256
@@ -37,13 +39,14 @@ class HashedEmbedder:
     def model(self) -> str:
         return f"hashed-{HASHED_DIMENSIONS}"
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], **_: int) -> list[Vector]:
         if len(texts) >= _IN_A_THREAD_FROM:
-            return await asyncio.to_thread(_hashed, texts)
-        return _hashed(texts)
+            return await asyncio.to_thread(hashed, texts)
+        return hashed(texts)
 
 
-def _hashed(texts: Sequence[str]) -> list[Vector]:
+def hashed(texts: Sequence[str]) -> list[Vector]:
+    """One vector for each text, of HASHED_DIMENSIONS."""
     return [_vector(text) for text in texts]
 
 

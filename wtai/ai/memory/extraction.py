@@ -1,7 +1,7 @@
 """The job that takes facts from what a person said, after the reply and away from it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wtai.ai.llm import Finish, LlmRequest, ResponseSchema, System, User
+from wtai.ai.llm import OBJECTIONABLE, TOO_LONG, Finish, LlmRequest, ResponseSchema, System, User
 from wtai.ai.memory import conversations
+from wtai.ai.memory.asking import FEATURE, NOT_NOW, later
 from wtai.ai.memory.conversations import Bookmarks, Line
 from wtai.ai.memory.reading import STRONG, keys, numbers, question
 from wtai.ai.memory.writing import Kind, NotKept, Told, remember
 from wtai.ai.metering import Meter
-from wtai.ai.usage_store import Budgets
-from wtai.clock import MINUTE, Clock
+from wtai.ai.usage_store import Budget, Budgets, budgets_of, resets_at
+from wtai.clock import Clock
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable, Retry
+from wtai.errors import GiveUp, LlmRefused, Retry
 from wtai.identity.preferences import Preferences
 from wtai.identity.store import preferences
 from wtai.jobs.queue import Job
@@ -31,17 +32,12 @@ log = structlog.get_logger(__name__)
 EXTRACT: Final = "extract_memories"
 """The kind of job; payload conversation_id."""
 
-FEATURE: Final = "memory"
-"""Under which calls of a model for memory are booked."""
-
 _MOST_CHARS: Final = 24_000
 _MOST_LINE: Final = 2_000
 _MAX_OUTPUT_TOKENS: Final = 4_096
 _GROUNDED: Final = 0.5
 _LARGEST_DAY: Final = 31
 _YEARS: Final = range(1900, 2101)
-NO_KEY_YET: Final = "missing_api_key"
-KEY_WAIT_MS: Final = 10 * MINUTE
 
 
 class _Fact(BaseModel):
@@ -93,18 +89,23 @@ class _Stretch:
 
     read: Bookmarks
     lines: tuple[Line, ...]
-    chosen: Preferences
+    zone: ZoneInfo
+    budgets: Budgets
     more: bool
 
     @property
     def through(self) -> int:
         return self.lines[-1].id
 
+    @property
+    def half(self) -> "_Stretch":
+        return replace(self, lines=self.lines[: len(self.lines) // 2], more=True)
+
 
 def owe_extraction(tx: OwnerTx, conversation_id: int, *, now: int) -> None:
     """Have facts taken from what was said since the last time; once, however often it is owed before the job starts."""
     ids = {"conversation_id": conversation_id}
-    enqueue(tx, EXTRACT, ids, key=f"memory:{conversation_id}", unique_key=str(conversation_id), priority=BACKGROUND, now=now)
+    enqueue(tx, EXTRACT, ids, key=f"facts:{conversation_id}", unique_key=str(conversation_id), priority=BACKGROUND, now=now)
 
 
 class Extraction:
@@ -118,43 +119,61 @@ class Extraction:
         self._model = model
 
     async def handle(self, job: Job) -> None:
-        """The job EXTRACT: one call for what was said since the last one. A try that was cut off leaves nothing behind.
+        """The job EXTRACT: one call for what was said since the last one; more of them for less each, where the facts do not fit
+        an answer. A try that was cut off leaves nothing behind.
 
-        Retry while the model is unavailable or answers nonsense; where it refuses, or a budget does, there is nothing to take.
+        Retry while there is no model, or no money for one, or it answers nonsense. Only of what a model objects to, and of one
+        message that is too much for it, there is nothing to take.
         """
         conversation_id = job.argument("conversation_id")
         stretch = await self._database.read(job.owner_id, _stretch, conversation_id, self._base)
         if stretch is None:
             return
-        found: tuple[_Fact, ...] = ()
-        if any(line.own for line in stretch.lines):
-            found = await self._asked(job.owner_id, stretch)
+        stretch, found = await self._taken(job.owner_id, stretch)
         kept = await self._database.write(job.owner_id, _keep, conversation_id, stretch, found, now=self._clock.now())
         log.info("memory.extracted", told=len(found), kept=kept)
 
-    async def _asked(self, owner_id: int, stretch: _Stretch) -> tuple[_Fact, ...]:
+    async def _taken(self, owner_id: int, stretch: _Stretch) -> tuple[_Stretch, tuple[_Fact, ...]]:
+        """The facts of the stretch, or of as much from its start as fits into one answer."""
+        while any(line.own for line in stretch.lines):
+            found = await self._asked(owner_id, stretch)
+            if found is not None:
+                return stretch, found
+            if len(stretch.lines) == 1:
+                log.warning("memory.not_extracted", code=Finish.LENGTH.value)
+                break
+            stretch = stretch.half
+        return stretch, ()
+
+    async def _asked(self, owner_id: int, stretch: _Stretch) -> tuple[_Fact, ...] | None:
+        """The facts of the stretch; None if it is too much for one answer."""
         request = LlmRequest(
-            (System(_prompt()), User(_transcript(stretch.lines, ZoneInfo(stretch.chosen.time_zone)))),
+            (System(_prompt()), User(_transcript(stretch.lines, stretch.zone))),
             model=self._model,
             response_schema=_SCHEMA,
             max_output_tokens=_MAX_OUTPUT_TOKENS,
         )
-        llm = self._meter.of(owner_id, stretch.read.user_id, FEATURE, Budgets.of(stretch.chosen))
+        llm = self._meter.of(owner_id, stretch.read.user_id, FEATURE, stretch.budgets)
         try:
             reply = await llm.reply(request)
-        except LlmUnavailable as exc:
-            raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
+        except NOT_NOW as exc:
+            raise later(exc, now=self._clock.now()) from exc
         except LlmRefused as exc:
-            if exc.code == NO_KEY_YET:
-                raise Retry(str(exc), delay_ms=KEY_WAIT_MS, counts=False) from exc
-            log.warning("memory.not_extracted", code=exc.code)
-            return ()
-        except BudgetReached:
-            log.warning("memory.not_extracted", code="budget")
-            return ()
-        if reply.finish is not Finish.STOP:
-            log.warning("memory.not_extracted", code=reply.finish.value)
-            return ()
+            if exc.code == TOO_LONG:
+                return None
+            if exc.code in OBJECTIONABLE:
+                log.warning("memory.not_extracted", code=exc.code)
+                return ()
+            raise GiveUp(f"the model refused to take facts: {exc.code}") from exc
+        match reply.finish:
+            case Finish.LENGTH if llm.spent.stepped_down:
+                now = self._clock.now()
+                raise Retry("a budget cut the answer short", delay_ms=resets_at(Budget.USER_DAY, now) - now, counts=False)
+            case Finish.LENGTH:
+                return None
+            case Finish.CONTENT_FILTER | Finish.REFUSAL:
+                log.warning("memory.not_extracted", code=reply.finish.value)
+                return ()
         try:
             return tuple(_Facts.model_validate_json(reply.text).facts)
         except ValidationError as exc:
@@ -173,7 +192,10 @@ def _stretch(tx: OwnerTx, conversation_id: int, base: Preferences) -> _Stretch |
         if left < 0 and taken:
             break
         taken.append(line)
-    return _Stretch(read, tuple(taken), preferences(tx, base), more=len(taken) < len(lines)) if taken else None
+    if not taken:
+        return None
+    zone = ZoneInfo(preferences(tx, base).time_zone)
+    return _Stretch(read, tuple(taken), zone, budgets_of(tx, base), more=len(taken) < len(lines))
 
 
 def _keep(tx: OwnerTx, conversation_id: int, stretch: _Stretch, found: Iterable[_Fact], *, now: int) -> int:

@@ -15,8 +15,7 @@ from wtai.ai.memory.reading import VERSION, alike, keys, question
 from wtai.ai.memory.search import search
 from wtai.ai.memory.vectors import packed
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import LlmError, LlmRefused, LlmUnavailable, Retry
-from wtai.jobs.queue import Job
+from wtai.errors import BudgetReached, LlmError
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +47,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What was found, best first. ``degraded``: the embeddings failed, words alone decided."""
+    """What was found, best first. ``degraded``: there was no embedding, words alone decided."""
 
     items: tuple[Memory, ...]
     degraded: bool
@@ -72,31 +71,22 @@ class Memories:
         """
         if not query.strip() or not await self._database.read(owner_id, facts.is_any, user_id):
             return NOTHING
-        vector = await self._vector(query)
+        vector = await self._vector(owner_id, user_id, query)
         found = await self._database.read(owner_id, search, user_id, question(query), self._embedder.model, vector)
         return Recall(_shown(found, limit, max_tokens), degraded=vector is None)
-
-    async def embed(self, job: Job) -> None:
-        """The job EMBED. Retry while the embedder is unavailable; where it refuses, words alone find the facts."""
-        try:
-            await self.embed_missing(job.owner_id, job.argument("user_id"))
-        except LlmUnavailable as exc:
-            raise Retry(f"embeddings unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
-        except LlmRefused as exc:
-            log.error("memory.not_embedded", code=exc.code)  # noqa: TRY400 - the code says it all
 
     async def embed_missing(self, owner_id: int, user_id: int) -> int:
         """Give a person's facts the words and vectors of this program's version and model; returns how many got some.
 
-        Facts new to the vectors that say what an older one says supersede it. LlmUnavailable or LlmRefused; what was done until
-        then stays.
+        Facts new to the vectors that say what an older one says supersede it. LlmUnavailable, LlmRefused or BudgetReached; what
+        was done until then stays.
         """
         done = 0
         while reworded := await self._database.write(owner_id, _reword, user_id):
             done += reworded
         while missing := await self._database.read(owner_id, _without_vector, user_id, self._embedder.model):
-            vectors = [packed(vector) for vector in await self._embedder.embed([fact.text for fact in missing])]
-            embedded = list(zip(missing, vectors, strict=True))
+            vectors = await self._embedder.embed([fact.text for fact in missing], owner_id=owner_id, user_id=user_id)
+            embedded = list(zip(missing, map(packed, vectors), strict=True))
             await self._database.write(owner_id, _put, user_id, self._embedder.model, embedded)
             done += len(missing)
             if len(missing) < _BATCH:
@@ -105,12 +95,14 @@ class Memories:
                     await self._database.write(owner_id, _supersede, user_id, same)
         return done
 
-    async def _vector(self, query: str) -> bytes | None:
+    async def _vector(self, owner_id: int, user_id: int, query: str) -> bytes | None:
         try:
             async with asyncio.timeout(self._query_seconds):
-                [vector] = await self._embedder.embed([query])
+                [vector] = await self._embedder.embed([query], owner_id=owner_id, user_id=user_id)
         except LlmError as exc:
             log.warning("memory.degraded", code=exc.code)
+        except BudgetReached:
+            log.warning("memory.degraded", code="budget")
         except TimeoutError:
             log.warning("memory.degraded", code="timeout")
         else:

@@ -10,15 +10,14 @@ import structlog
 
 from wtai.ai.llm import Finish, LlmRequest, System, User
 from wtai.ai.memory import conversations
+from wtai.ai.memory.asking import FEATURE, NOT_NOW, later
 from wtai.ai.memory.conversations import Bookmarks, Line
-from wtai.ai.memory.extraction import FEATURE, KEY_WAIT_MS, NO_KEY_YET
 from wtai.ai.memory.guard import Unfit, cleaned, unfit
 from wtai.ai.metering import Meter
-from wtai.ai.usage_store import Budgets
+from wtai.ai.usage_store import Budgets, budgets_of
 from wtai.db.tx import Database, OwnerTx
-from wtai.errors import BudgetReached, LlmRefused, LlmUnavailable, Retry
+from wtai.errors import LlmRefused
 from wtai.identity.preferences import Preferences
-from wtai.identity.store import preferences
 from wtai.jobs.queue import Job
 from wtai.jobs.store import BACKGROUND, enqueue
 
@@ -41,7 +40,7 @@ _SAYS: Final = {"user": "USER", "agent": "AGENT", "staff": "STAFF", "system": "A
 class _Past:
     read: Bookmarks
     lines: tuple[Line, ...]
-    chosen: Preferences
+    budgets: Budgets
 
 
 def owe_summary_of_past(tx: OwnerTx, conversation_id: int, window_after: int, *, now: int) -> None:
@@ -72,7 +71,10 @@ class Summarizing:
         self._model = model
 
     async def handle(self, job: Job) -> None:
-        """The job SUMMARIZE: one call, over the stored turns and never over the summary before. Retry while no model answers."""
+        """The job SUMMARIZE: one call, over the stored turns and never over the summary before.
+
+        Retry while there is no model, or no money for one.
+        """
         conversation_id, through = job.argument("conversation_id"), job.argument("through")
         past = await self._database.read(job.owner_id, _past, conversation_id, through, self._base)
         if past is None or not past.lines:
@@ -85,18 +87,13 @@ class Summarizing:
         request = LlmRequest(
             (System(_prompt()), User(_transcript(past.lines))), model=self._model, max_output_tokens=_MAX_OUTPUT_TOKENS
         )
-        llm = self._meter.of(owner_id, past.read.user_id, FEATURE, Budgets.of(past.chosen))
+        llm = self._meter.of(owner_id, past.read.user_id, FEATURE, past.budgets)
         try:
             reply = await llm.reply(request)
-        except LlmUnavailable as exc:
-            raise Retry(f"model unavailable: {exc.code}", delay_ms=exc.retry_after_ms) from exc
+        except NOT_NOW as exc:
+            raise later(exc, now=self._meter.clock.now()) from exc
         except LlmRefused as exc:
-            if exc.code == NO_KEY_YET:
-                raise Retry(str(exc), delay_ms=KEY_WAIT_MS, counts=False) from exc
             log.warning("memory.not_summarized", code=exc.code)
-            return None
-        except BudgetReached:
-            log.warning("memory.not_summarized", code="budget")
             return None
         summary = cleaned(reply.text)[:_LONGEST_SUMMARY]
         if reply.finish is not Finish.STOP or not summary or any(unfit(part) in _NEVER for part in summary.split(". ")):
@@ -126,7 +123,7 @@ def _past(tx: OwnerTx, conversation_id: int, through: int, base: Preferences) ->
         if left < 0 and taken:
             break
         taken.append(line)
-    return _Past(read, tuple(reversed(taken)), preferences(tx, base))
+    return _Past(read, tuple(reversed(taken)), budgets_of(tx, base))
 
 
 def _transcript(lines: Sequence[Line]) -> str:

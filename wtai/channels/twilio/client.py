@@ -8,7 +8,7 @@ Errors carry Twilio's code and our words for it; never a number, a text or a cre
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, TypeVar
@@ -23,7 +23,7 @@ from wtai.channels.channel import Account, Heard, Listed, Outgoing
 from wtai.channels.twilio.errors import Reaction, held_back, meaning, reaction
 from wtai.channels.twilio.form import CONTENT_TYPE, parse_form
 from wtai.channels.twilio.inbound import STATUSES, parse
-from wtai.clock import DAY, MINUTE, SECOND
+from wtai.clock import DAY, HOUR, MINUTE, SECOND
 from wtai.conversation.model import Inbound, Status
 from wtai.errors import SendError, SendRejected, SendThrottled, SendUnknown, SettingsError
 
@@ -32,7 +32,7 @@ MESSAGING_URL = "https://messaging.twilio.com"
 
 PAGE_SIZE = 50
 MAX_PAGES = 10
-HEARD_PAGE_SIZE = 200
+HEARD_PAGE_SIZE = 500
 MAX_HEARD_PAGES = 100
 
 _API = "/2010-04-01"
@@ -41,6 +41,9 @@ _MAX_ANSWER = 4 * 1024 * 1024
 _TYPING_SECONDS = 5.0
 # How long to wait after an error of a full queue or an exceeded limit, which come without Retry-After.
 _SLOWLY = 2 * MINUTE
+# How long to wait until somebody may have replaced a refused token, and until an allowance may have been renewed.
+_LOGIN_WAIT = 10 * MINUTE
+_PAUSE = 6 * HOUR
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -158,7 +161,7 @@ class TwilioChannel:
             for number, file in enumerate(found):
                 form.append((f"MediaUrl{number}", f"{self._base_url}{files}/{quote(file.sid, safe='')}"))
                 form.append((f"MediaContentType{number}", file.content_type))
-        return parse(parse_form(_encoded(form).encode(), CONTENT_TYPE))
+        return replace(parse(parse_form(_encoded(form).encode(), CONTENT_TYPE)), written_at=heard.created_at)
 
     async def _list(self, account: Account, wanted: Pairs, since: int, most_pages: int) -> list[_Row]:
         """All messages that fit ``wanted``, newest first, down to the second of ``since``."""
@@ -187,14 +190,20 @@ class TwilioChannel:
     async def _call(
         self, account: Account, method: str, url: str, form: Pairs | None = None, *, seconds: float | None = None
     ) -> _Answer:
-        """The answer where it is 2xx, else the SendError that it means."""
-        answer = await self._exchange(account, method, url, form, seconds or self._send_seconds)
+        """The answer where it is 2xx, else the SendError that it means.
+
+        While a token is rotated nobody knows which one Twilio takes: one that is refused has done nothing, so the next is tried.
+        """
+        for login in logins(account):
+            answer = await self._exchange(login, method, url, form, seconds or self._send_seconds)
+            if answer.status != 401:
+                break
         if 200 <= answer.status < 300:
             return answer
         raise _refusal(answer)
 
-    async def _exchange(self, account: Account, method: str, url: str, form: Pairs | None, seconds: float) -> _Answer:
-        headers = {"Authorization": basic(account), "Accept": "application/json"}
+    async def _exchange(self, login: str, method: str, url: str, form: Pairs | None, seconds: float) -> _Answer:
+        headers = {"Authorization": login, "Accept": "application/json"}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:
@@ -252,9 +261,9 @@ class _Problem(BaseModel):
     message: str = ""
 
 
-def basic(account: Account) -> str:
-    """The Authorization header of our calls: the account with its first token."""
-    return "Basic " + base64.b64encode(f"{account.account_sid}:{account.tokens[0]}".encode()).decode()
+def logins(account: Account) -> list[str]:
+    """What the Authorization header of our calls may be: the account with each of its tokens, the primary first."""
+    return ["Basic " + base64.b64encode(f"{account.account_sid}:{token}".encode()).decode() for token in account.tokens]
 
 
 def _checked(key: str, url: str) -> str:
@@ -307,8 +316,13 @@ def _refusal(answer: _Answer) -> SendError:
     said = f"Twilio answered HTTP {answer.status}"
     if problem.code is not None:
         said += f", error {problem.code}: {meaning(problem.code)}"
-    if "trial account" in problem.message.lower():
+    on_trial = "trial account" in problem.message.lower()
+    if on_trial:
         said += " (Twilio says: trial account)"
+    if answer.status == 401 and not on_trial:  # not the message's fault: it waits for somebody to give the right token
+        return SendThrottled(said, code=problem.code, retry_after_ms=_LOGIN_WAIT)
+    if problem.code is not None and reaction(problem.code) is Reaction.PAUSE:
+        return SendThrottled(said, code=problem.code, retry_after_ms=answer.retry_after_ms or _PAUSE)
     if answer.status == 429:
         return SendThrottled(said, code=problem.code, retry_after_ms=answer.retry_after_ms)
     # A redirect may come after the deed (303), a 408 from whoever stands between and lost sight of it.

@@ -17,7 +17,7 @@ from yarl import URL
 
 from wtai.channels.channel import Account
 from wtai.channels.download import Downloaded, MediaRefused, MediaUnavailable, shown_name
-from wtai.channels.twilio.client import API_URL, basic
+from wtai.channels.twilio.client import API_URL, logins
 from wtai.egress import NotPublicError, Sessions
 
 MEDIA_HOSTS = ("mms.twiliocdn.com", "media.twiliocdn.com", "s3-external-1.amazonaws.com")
@@ -59,12 +59,16 @@ class MediaDownload:
         After an error what was written is a part, to be thrown away. An error of ``write`` itself goes through.
         """
         url = self._first_hop(account, media_url)
-        headers = {"Authorization": basic(account)}
+        others = logins(account)
+        headers = {"Authorization": others.pop(0)}
         try:
-            for _ in range(_MAX_REDIRECTS + 1):
+            for _ in range(1 + len(others) + _MAX_REDIRECTS):
                 async with self._get(url, headers) as response:
                     if response.status == 200:
                         return await self._pass_on(response, write)
+                    if response.status == 401 and others and headers:
+                        headers = {"Authorization": others.pop(0)}
+                        continue
                     url = self._next_hop(url, response)
                 headers = {}
         except aiohttp.ClientConnectorError as error:
@@ -85,7 +89,7 @@ class MediaDownload:
         raise MediaRefused("the address is not that of an attachment of this account at Twilio's API")
 
     def _next_hop(self, url: URL, response: aiohttp.ClientResponse) -> URL:
-        if response.status in {408, 429} or response.status >= 500:
+        if response.status in {401, 408, 429} or response.status >= 500:  # a refused token may be replaced
             raise MediaUnavailable(f"{url.host} answered HTTP {response.status}")
         if response.status not in {301, 302, 303, 307, 308}:
             raise MediaRefused(f"{url.host} answered HTTP {response.status}")

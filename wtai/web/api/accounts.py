@@ -5,10 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wtai.channels import accounts, store
-from wtai.channels.views_store import AccountRow, account_row, account_rows, count_addresses, remove_account, remove_address
+from wtai.channels import accounts
+from wtai.channels.views_store import AccountRow, account_row, account_rows, remove_account, remove_address
 from wtai.db.tx import OwnerTx
-from wtai.identity.quota import require_room_for_number
 from wtai.secrets import Sealer
 from wtai.web.api.call import Call
 from wtai.web.api.models import Given, Identified, Page, Paging, at
@@ -130,10 +129,7 @@ def connect_account(tx: OwnerTx, sealer: Sealer, given: NewAccount, *, now: int)
 
 def connect_number(tx: OwnerTx, account_sid: str, address: str, where: str, *, now: int) -> None:
     """One more number of an account. Problem, pointing at ``where``, if it is connected elsewhere; QuotaReached."""
-    if (account_sid, address) in store.numbers(tx):
-        return
-    require_room_for_number(tx, count_addresses(tx))
-    if not store.put_number(tx, account_sid, address, now=now):
+    if not accounts.connect_number(tx, account_sid, address, now=now):
         raise _taken(where, "the number is connected elsewhere")
 
 

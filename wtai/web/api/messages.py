@@ -80,7 +80,7 @@ class ListMessages(Paging):
 
 class MessageView(Identified):
     """A message. ``provider_sid`` and ``error_code`` are the provider's; ``parked``: why it waits for a person instead of being
-    sent.
+    sent. The ``body`` of a template, whose text is the provider's, tells which one it is and what was put in.
     """
 
     conversation: str
@@ -138,7 +138,9 @@ async def read_message(call: Call[None, None]) -> MessageView:
 
 
 async def send_message(call: Call[NewMessage, None]) -> SentMessages:
-    """A person answers: which takes the conversation over. A template is sent without that."""
+    """A person answers: which takes the conversation over. A template is sent without that; where a person has the
+    conversation it answers as text does.
+    """
 
     def work(tx: OwnerTx) -> SentMessages:
         conversation = as_read(tx, call.ids["conversation"], call.if_match)

@@ -13,6 +13,7 @@ def specialists(visit: Visit, own: Iterable[str]) -> Mapping[str, str]:
         "finance": visit.text("Finance"),
         "relationship": visit.text("Relationship"),
         "memory": visit.text("Memory"),
+        "voice": visit.text("Voice messages"),
     }
     return {**{name: name for name in own}, **ours}
 

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import structlog
 from aiohttp import web
 
+import wtai
 from wtai.clock import Clock
 from wtai.db.tx import PLATFORM, OwnerTx
 from wtai.errors import StorageUnavailable
@@ -100,16 +102,16 @@ class Console:
 
     async def _tried(self, handler: Open, request: web.Request) -> web.StreamResponse:
         if request.method not in ("GET", "HEAD") and not is_from_here(request, self.means.public_url):
-            return told(request, Problem(FORBIDDEN, "the request comes from another site"))
+            return self._told(request, Problem(FORBIDDEN, "the request comes from another site"))
         try:
             return await handler(request)
         except Problem as problem:
-            return told(request, problem)
+            return self._told(request, problem)
         except StorageUnavailable as exc:
             log.warning("http.storage_unavailable", path=_path(request), error=str(exc))
-            return told(request, Problem(UNAVAILABLE, "the database cannot be written now"))
+            return self._told(request, Problem(UNAVAILABLE, "the database cannot be written now"))
         except ANSWERED as exc:
-            return told(request, problem_of(exc))
+            return self._told(request, problem_of(exc))
         except web.HTTPException:
             raise
         except ConnectionResetError:  # a tab that was closed while it sent
@@ -117,26 +119,33 @@ class Console:
             return web.Response(status=400)
         except Exception:
             log.exception("http.failed", path=_path(request))
-            return told(request, Problem(INTERNAL, "something broke; the log has it"))
+            return self._told(request, Problem(INTERNAL, "something broke; the log has it"))
+
+    def _told(self, request: web.Request, problem: Problem) -> web.Response:
+        """A problem as a page, or as a notice where a part of a page was asked for."""
+        language = language_of(request)
+        partial = request.headers.get("HX-Request") == "true"
+        context = {
+            "problem": problem,
+            "instance": request[INSTANCE],
+            "path": f"{request.method} {_path(request)}",
+            "at": datetime.fromtimestamp(self.now() // 1000, UTC).isoformat(),
+            "version": wtai.__version__,
+            "language": language,
+            "theme": theme_of(request),
+        }
+        text = render("core/problem_part.html" if partial else "core/problem.html", language, context)
+        response = web.Response(text=str(text), status=problem.kind.status, content_type=HTML)
+        if partial:  # a notice has a place of its own, whatever the answer was to replace
+            response.headers["HX-Retarget"] = "#notices"
+            response.headers["HX-Reswap"] = "innerHTML"
+        return response
 
 
 def theme_of(request: web.Request) -> str:
     """What was chosen in this browser: light, dark, or as the system has it."""
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else THEMES[0]
-
-
-def told(request: web.Request, problem: Problem) -> web.Response:
-    """A problem as a page, or as a notice where a part of a page was asked for."""
-    language = language_of(request)
-    partial = request.headers.get("HX-Request") == "true"
-    context = {"problem": problem, "instance": request[INSTANCE], "language": language, "theme": theme_of(request)}
-    text = render("core/problem_part.html" if partial else "core/problem.html", language, context)
-    response = web.Response(text=str(text), status=problem.kind.status, content_type=HTML)
-    if partial:  # a notice has a place of its own, whatever the answer was to replace
-        response.headers["HX-Retarget"] = "#notices"
-        response.headers["HX-Reswap"] = "innerHTML"
-    return response
 
 
 def _to_login(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from wtai.ai.features_store import features
 from wtai.ai.specialists import FAMILIES
 from wtai.channels.store import numbers
 from wtai.clock import DAY, SECOND
-from wtai.conversation.desk_store import TOP, Counts, DeskRow, Listed, Position, counts, listed
+from wtai.conversation.desk_store import TOP, Counts, DeskRow, Listed, Position, calling, counts, listed
 from wtai.conversation.labels_store import Label, label_rows
 from wtai.conversation.read_marks_store import mark_read, mark_unread
 from wtai.conversation.views_store import conversation_row
@@ -113,8 +113,8 @@ async def unread(visit: Visit) -> web.StreamResponse:
 
 
 async def waiting(visit: Visit) -> web.StreamResponse:
-    """How many conversations for this member of staff have something unread: what a tab in the background asks for."""
-    return web.json_response({"unread": (await visit.read(counts, visit.user.id)).unread})
+    """In which conversations there is something unread for this member of staff: what a tab in the background asks for."""
+    return web.json_response(await visit.read(calling, visit.user.id))
 
 
 async def set_keys(visit: Visit) -> web.StreamResponse:

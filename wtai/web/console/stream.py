@@ -19,6 +19,8 @@ async def stream(visit: Visit) -> web.StreamResponse:
     ``after`` in the query is the change up to which the page is complete; a reconnecting tab says Last-Event-ID instead.
     """
     request = visit.request
+    if request.transport is None:
+        raise ConnectionResetError("the tab was gone before its stream began")
     response = EventSourceResponse(headers=dict(PRIVATE))
     await response.prepare(request)
     async with asyncio.TaskGroup() as group:

@@ -67,14 +67,27 @@
     addEventListener("offline", () => show("stale"));
   }
 
+  async function copy(button, from) {
+    if (!navigator.clipboard) { // not over plain HTTP: there people copy by themselves
+      from.hidden = false;
+      return getSelection().selectAllChildren(from);
+    }
+    await navigator.clipboard.writeText(from.textContent.trim());
+    const label = button.querySelector("span");
+    if (!label) return;
+    button.dataset.label ??= label.textContent;
+    label.textContent = button.dataset.copied;
+    setTimeout(() => { label.textContent = button.dataset.label; }, 2_000);
+  }
+
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
   });
   document.addEventListener("click", (event) => {
     const dismiss = event.target.closest("[data-dismiss]");
     if (dismiss) dismiss.closest(".notice").remove();
-    const copy = event.target.closest("[data-copy]");
-    if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent.trim());
+    const copies = event.target.closest("[data-copy]");
+    if (copies) copy(copies, document.getElementById(copies.dataset.copy));
     const opens = event.target.closest("[data-opens]");
     if (opens) document.getElementById(opens.dataset.opens).showModal();
     const closes = event.target.closest("[data-closes]");

@@ -7,6 +7,7 @@
   let talk = null; // the conversation that is open now
   let heard = new Set(); // the person's messages in it that the page knows
   let sent = null; // the text that is on its way
+  let labelling = ""; // the conversation that is being opened to be labelled
   const waiting = new Map(); // drafts to be kept, by field
 
   const post = (path, values) => fetch(path, { method: "POST", headers: { "HX-Request": "true" }, body: new URLSearchParams(values) });
@@ -19,6 +20,7 @@
     if (found === talk) return;
     leave();
     talk = found;
+    if (labelling !== talk?.dataset.id) labelling = "";
     if (!talk) return;
     heard = new Set(inbound().map((line) => line.id));
     for (const field of talk.querySelectorAll("textarea[data-kind]")) restore(field);
@@ -235,6 +237,23 @@
     (open ? get("talk-about-close") : get("talk-info")).focus();
   }
 
+  // Where labels are put on; without one left to put on, where they are taken off.
+  function label() {
+    labelling = "";
+    const about = get("talk-about");
+    const choice = about.querySelector(".label-form select") ?? about.querySelector(".labelled button, a[href='/console/labels']");
+    if (!choice) return false;
+    if (!choice.checkVisibility()) talk.toggleAttribute("data-about", true);
+    choice.focus();
+  }
+
+  function labelFocused() {
+    const line = document.activeElement?.closest("#rows li[data-id]");
+    if (!line || line.dataset.id === talk?.dataset.id) return talk ? label() : false;
+    labelling = line.dataset.id; // once it is open
+    line.querySelector("a").click();
+  }
+
   function moreValues(button) {
     const inputs = button.parentElement.querySelectorAll("input");
     if (inputs.length >= MOST_VALUES) return;
@@ -274,7 +293,12 @@
     }
   });
   document.addEventListener("htmx:before:swap", hold);
-  document.addEventListener("htmx:after:swap", () => { attach(); follow(); holdStill(); });
+  document.addEventListener("htmx:after:swap", () => {
+    attach();
+    follow();
+    holdStill();
+    if (labelling && labelling === talk?.dataset.id) label();
+  });
   document.addEventListener("input", (event) => {
     if (!event.target.matches("#talk textarea[data-kind]")) return;
     typed(event.target);
@@ -305,6 +329,10 @@
       event.preventDefault();
       event.target.form.requestSubmit();
     }
+    if (event.key === "Enter" && event.target.matches("#talk .label-form select")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+    }
     if (event.key === "Escape" && event.target.matches("#talk textarea, #talk input, #talk select") && !event.defaultPrevented) {
       event.target.blur(); // so that single letters are keys again
       event.stopPropagation();
@@ -330,6 +358,7 @@
       give.open = true;
       give.querySelector("button:not(:disabled)")?.focus();
     },
+    l: labelFocused,
   };
   addEventListener("DOMContentLoaded", () => {
     htmx.registerExtension("unchanged", { // a message that is as it was stays as it is

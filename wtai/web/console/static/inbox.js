@@ -13,7 +13,7 @@
   const MOST_ROWS = 500; // of a list that is asked for again as a whole
   const SOON_MS = 60;
   const [RESTS, MOST_REST_MS] = [4, 2_000]; // after an answer, as many times as long as it took: a busy server has time for others
-  const HIDDEN_MS = 30_000;
+  const WAITS_MS = 30_000;
   const [SOME_MS, MUCH_MS] = [5 * 60_000, 30 * 60_000];
 
   const FILTERS = ["state", "label", "assignee", "channel", "feature"];
@@ -37,7 +37,7 @@
 
   let soon = 0, began = 0, rested = 0;
   function refresh({ anew = false } = {}) {
-    if (!anew && find.elements.q.value.trim()) return askUnread(); // what was found stays as it was found
+    if (!anew && find.elements.q.value.trim()) return alerts.ask(); // what was found stays as it was found
     if (anew) {
       clearTimeout(soon);
       soon = 0;
@@ -80,11 +80,7 @@
     const line = lineOf(openId());
     const name = line ? `${line.querySelector(".who b").textContent} · ${title.split(" · ").pop()}` : title;
     document.title = count ? `(${text}) ${name}` : name;
-  }
-
-  async function askUnread() {
-    const answer = await fetch(`${ROOT}/unread`, { headers: { "HX-Request": "true" } });
-    if (answer.status === 200) showUnread((await answer.json()).unread);
+    alerts.count(count);
   }
 
   function showWaits() {
@@ -173,10 +169,7 @@
     if (mayBeOpen && !lineOf(openId())) read(); // what is in the list tells by itself whether there is something to read
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { refresh(); read(); } });
-  setInterval(() => {
-    showWaits();
-    if (document.hidden) askUnread(); // the stream pauses with the tab, whose title is to tell nevertheless
-  }, HIDDEN_MS);
+  setInterval(showWaits, WAITS_MS);
 
   let focused = null, sought = "";
   document.addEventListener("htmx:before:swap", () => { focused = document.activeElement?.closest("#rows li[data-id]")?.id; });
@@ -254,4 +247,5 @@
   keys.on("Escape", () => (openId() && !document.querySelector("details.menu[open]") ? close() : false));
 
   drawn();
+  alerts.follow(showUnread);
 })();

@@ -5,7 +5,7 @@
 (() => {
   const sheet = document.getElementById("keys");
   const PREFIX_MS = 1_500;
-  const GO = { i: "/console", d: "/console/dashboard", s: "/console/settings" };
+  const GO = { i: "/console", a: "/console?tab=ai", d: "/console/dashboard", s: "/console/settings" };
   const actions = new Map();
   let going = 0;
 
@@ -19,8 +19,9 @@
     if (going) {
       clearTimeout(going);
       going = 0;
-      const link = document.querySelector(`.bar nav a[href="${GO[event.key]}"]`);
+      const link = document.querySelector(event.key === "a" ? "#tab-ai" : `.bar nav a[href="${GO[event.key]}"]`);
       if (link) return () => link.click();
+      if (event.key === "a") return () => location.assign(GO.a); // a tab of the inbox, which is another page
     }
     if (event.key === "g") return () => { going = setTimeout(() => { going = 0; }, PREFIX_MS); };
     if (event.key === "?") return () => sheet.showModal();

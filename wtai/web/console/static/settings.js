@@ -1,4 +1,4 @@
-// What the settings do in the browser: a form goes once, a prompt starts from what is shipped, a copy says that it was made.
+// What the settings do in the browser: a form goes once, a prompt starts from what is shipped.
 "use strict";
 
 (() => {
@@ -12,13 +12,6 @@
   });
 
   document.addEventListener("click", (event) => {
-    const copy = event.target.closest("[data-copied]");
-    if (copy) {
-      const label = copy.querySelector("span");
-      copy.dataset.label ??= label.textContent;
-      label.textContent = copy.dataset.copied;
-      setTimeout(() => { label.textContent = copy.dataset.label; }, 2_000);
-    }
     const fills = event.target.closest("[data-fills]");
     if (fills) {
       const field = document.getElementById(fills.dataset.fills);
