@@ -10,8 +10,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _FIRST_PORT, _WORKERS, _PORTS_OF_WORKER = 20_000, 12, 1_000
+
+settings.register_profile("wtai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wtai")  # a slow machine is no finding
 
 _escapes: list[str] = []
 

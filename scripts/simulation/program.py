@@ -13,9 +13,9 @@ from wtai.clock import DAY, MINUTE, SystemClock
 from wtai.db.sqlite import connect
 from wtai.errors import WtaiError
 
-_STARTING_SECONDS = 20.0
-_RESTING_SECONDS = 15.0
-_STOPPING_SECONDS = 10.0
+_STARTING_SECONDS = 60.0
+_RESTING_SECONDS = 60.0
+_STOPPING_SECONDS = 60.0
 _PORTS = range(18_000, 20_000)
 """Below those that Linux lends to connections: what the program listened on stays free while it is down."""
 
