@@ -25,7 +25,7 @@ from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.specialists import DEFAULT, FAMILIES
 from wtai.app import Role, Running, running
 from wtai.channels.accounts import connect as connect_account
-from wtai.clock import SystemClock
+from wtai.clock import HOUR, SECOND, SystemClock
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.from_settings import sealer
@@ -49,6 +49,13 @@ QUICK: Sections = {
     "worker": {"lease_seconds": 5.0, "shutdown_grace_seconds": 2.0},
 }
 """Settings with which everything that waits for something to go wrong waits briefly."""
+
+
+async def away_from_the_hour() -> None:
+    """Return where no hour, and so no day, ends within 30 s: what happens and the look at it are then of the same one."""
+    left = HOUR - SystemClock().now() % HOUR
+    if left < 30 * SECOND:
+        await asyncio.sleep(left / SECOND)
 
 
 @dataclass(frozen=True, slots=True)
