@@ -4,10 +4,18 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
+from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+_FIRST_PORT, _WORKERS, _PORTS_OF_WORKER = 20_000, 12, 1_000
+
+settings.register_profile("wtai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wtai")  # a slow machine is no finding
 
 _escapes: list[str] = []
 
@@ -84,7 +92,22 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, and that nobody is given while the program under test is down."""
+    return next(filter(_is_free, _ports))
+
+
+def _ports_of_this_worker() -> Iterator[int]:
+    """Ports of this pytest-xdist worker's own, below those that Linux lends to connections."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in count(os.getpid()):  # not from the first one: another run may be at work
+        yield _FIRST_PORT + worker % _WORKERS * _PORTS_OF_WORKER + number % _PORTS_OF_WORKER
+
+
+_ports = _ports_of_this_worker()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False

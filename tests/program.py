@@ -25,7 +25,7 @@ from wtai.ai.features_store import Feature, set_feature
 from wtai.ai.specialists import DEFAULT, FAMILIES
 from wtai.app import Role, Running, running
 from wtai.channels.accounts import connect as connect_account
-from wtai.clock import SystemClock
+from wtai.clock import HOUR, SECOND, SystemClock
 from wtai.db.sqlite import SqliteDatabase, connect
 from wtai.identity.audit_store import OPERATOR
 from wtai.identity.from_settings import sealer
@@ -53,6 +53,13 @@ QUICK: Sections = {
 """Settings with which everything that waits for something to go wrong waits briefly."""
 
 
+async def away_from_the_hour() -> None:
+    """Return where no hour, and so no day, ends within 30 s: what happens and the look at it are then of the same one."""
+    left = HOUR - SystemClock().now() % HOUR
+    if left < 30 * SECOND:
+        await asyncio.sleep(left / SECOND)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """An owner's connected WhatsApp number, with the credentials Twilio knows for it."""
@@ -69,7 +76,7 @@ def person(number: int) -> str:
     return f"whatsapp:+55119{80_000_000 + number}"
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
     """Return once ``condition`` holds, asking again every 10 ms. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - files and processes give no event
@@ -147,7 +154,7 @@ class World:
         """Run a ``wtai`` command on this data directory. Raises CalledProcessError unless it exits with 0."""
         command = [sys.executable, "-m", "wtai", "--data-dir", str(self.data_dir), *arguments]
         environment = _outside() | {"PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
 
     async def subscribe(self, program: Running, limits: PlanLimits) -> None:
         """The first owner has a plan with ``limits`` from now on."""
@@ -158,7 +165,7 @@ class World:
         """A customer writes; returns how the webhook was answered. ``options`` are those of ``FakeTwilio.send``."""
         return await self.twilio.send(from_, (line or self.line).number, text, **options)
 
-    async def insist(self, from_: str, text: str, *, line: Line | None = None, seconds: float = 30.0) -> str:
+    async def insist(self, from_: str, text: str, *, line: Line | None = None, seconds: float = 60.0) -> str:
         """As :meth:`say`, but delivered again until it is acknowledged with 200; returns the message's sid."""
         async with asyncio.timeout(seconds):
             result = await self.say(from_, text, line=line)
@@ -171,7 +178,7 @@ class World:
         """What the fake Twilio took for ``address``, in order."""
         return [message for message in self.twilio.accepted if message.to == address]
 
-    async def answers_to(self, address: str, count: int, *, seconds: float = 10.0) -> list[str]:
+    async def answers_to(self, address: str, count: int, *, seconds: float = 30.0) -> list[str]:
         """The bodies sent to ``address``, once there are ``count`` of them. Raises TimeoutError."""
         await self.twilio.until(lambda: len(self.sent_to(address)) >= count, seconds)
         return [message.body for message in self.sent_to(address)]
@@ -193,11 +200,11 @@ class World:
             "SELECT id, public_id, body, status, provider_sid, error_code FROM messages WHERE direction = 'outbound' ORDER BY id"
         )
 
-    async def at_rest(self, *, seconds: float = 10.0) -> None:
+    async def at_rest(self, *, seconds: float = 30.0) -> None:
         """Return once no job is left but dead ones. Raises TimeoutError."""
         await self.until(lambda: self.value("SELECT count(*) FROM jobs WHERE state <> 'dead'") == 0, seconds=seconds)
 
-    async def until(self, condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
         """As :func:`until`."""
         await until(condition, seconds=seconds)
 
@@ -280,7 +287,7 @@ class Process:
             self._started_at = log.tell()
             self._popen = subprocess.Popen(self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    async def ready(self, *, seconds: float = 15.0) -> None:
+    async def ready(self, *, seconds: float = 60.0) -> None:
         """Return once it takes messages and works, or has ended. Raises TimeoutError."""
         await until(lambda: not self.alive or b"Ready" in self.log_file.read_bytes()[self._started_at :], seconds=seconds)
 
@@ -295,7 +302,7 @@ class Process:
         if self._popen is not None:
             self._popen.send_signal(signal.SIGTERM)
 
-    async def exit_code(self, *, seconds: float = 10.0) -> int:
+    async def exit_code(self, *, seconds: float = 30.0) -> int:
         """How it ended: its exit code, negative for a signal. Raises TimeoutError while it runs."""
         await until(lambda: not self.alive, seconds=seconds)
         if self._popen is None:

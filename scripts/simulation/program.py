@@ -6,26 +6,35 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from wtai.clock import DAY, MINUTE, SystemClock
 from wtai.db.sqlite import connect
 from wtai.errors import WtaiError
 
-_STARTING_SECONDS = 20.0
-_RESTING_SECONDS = 15.0
-_STOPPING_SECONDS = 10.0
+_STARTING_SECONDS = 60.0
+_RESTING_SECONDS = 60.0
+_STOPPING_SECONDS = 60.0
+_PORTS = range(18_000, 20_000)
+"""Below those that Linux lends to connections: what the program listened on stays free while it is down."""
+
 _SCRIPTS = Path(__file__).resolve().parents[1]
 _UNDONE = "SELECT 1 FROM jobs WHERE state <> 'dead' AND run_at <= :soon LIMIT 1"
 _NEVER_DONE = "SELECT id FROM jobs WHERE state = 'dead' OR run_at <= :soon"
 
 
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, and that nobody is given while the program is down."""
+    start = os.getpid()  # so that two simulations seldom try the same one
+    return next(port for number in range(len(_PORTS)) if _is_free(port := _PORTS[(start + number) % len(_PORTS)]))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 class RunningProgram:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
 from tests.program import World, open_world
 from wtai.simulator.phone import Business, Phone
@@ -27,6 +27,8 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
+
+expect.set_options(timeout=20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ async def page(browser: Browser, simulator: Simulator, complaints: Complaints) -
         locale="pt-BR", viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write", "microphone"]
     )
     page = await context.new_page()
-    page.set_default_timeout(8_000)
+    page.set_default_timeout(30_000)
     complaints.listen(page, simulator.url)
     await page.goto(simulator.url)
     await page.wait_for_selector(".contact")

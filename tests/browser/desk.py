@@ -44,7 +44,7 @@ class Door:
         )
         self.contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(8_000)
+        page.set_default_timeout(30_000)
         self.complaints.listen(page, self.url)
         await page.goto(f"{self.url}/console/login?next={path}")
         await page.fill("input[name=email]", email)
@@ -86,6 +86,16 @@ async def violations(page: Page, *rules: str) -> list[str]:
         for rule in found.response["violations"]
         for node in rule["nodes"]
     ]
+
+
+async def takes_its_time(page: Page) -> None:
+    """Whoever closes a conversation on this page has ten minutes instead of five seconds to take it back or end it at once."""
+    await page.evaluate(
+        """() => {
+            const sooner = window.setTimeout;
+            window.setTimeout = (call, ms, ...given) => sooner(call, ms === 5_000 ? 600_000 : ms, ...given);
+        }"""
+    )
 
 
 async def shoot(page: Page, name: str) -> None:

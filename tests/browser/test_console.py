@@ -89,7 +89,7 @@ async def test_the_stream_connects_whatever_comes_late(desk: Desk) -> None:
     for name in ("htmx.min.js", "hx-sse.min.js", "console.js"):
         await page.route(f"**/{name}", late)
         await page.reload()
-        await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+        await expect(page.locator("#live")).to_have_text("Live")
         await page.unroute(f"**/{name}")
 
 
@@ -99,5 +99,5 @@ async def test_a_lost_stream_is_shown_and_comes_back(desk: Desk) -> None:
     await page.context.set_offline(True)
     await expect(page.locator("#live")).to_have_text("Out of date")
     await page.context.set_offline(False)
-    await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+    await expect(page.locator("#live")).to_have_text("Live")
     desk.complaints.heard.clear()

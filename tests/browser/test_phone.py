@@ -36,7 +36,7 @@ async def write(page: Page, text: str) -> None:
 
 async def becomes_true(page: Page, expression: str) -> None:
     """As the page's policy forbids eval, playwright's own wait_for_function cannot be used."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         while not await page.evaluate(expression):  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.05)
 
@@ -52,7 +52,7 @@ async def test_a_message_becomes_a_webhook_and_its_answer_appears_with_ticks(pag
 
 
 async def test_an_answer_on_its_way_is_shown_until_it_is_there(page: Page, simulator: Simulator) -> None:
-    simulator.world.model.latency_seconds = 0.5
+    simulator.world.model.latency_seconds = 3.0
     await write(page, "oi")
     await expect(page.locator("#presence")).to_have_text("aguardando resposta…")
     await expect(page.locator(".dots")).to_be_visible()
@@ -94,7 +94,7 @@ async def test_an_uploaded_audio_file_becomes_a_voice_bubble_that_plays(page: Pa
 async def test_a_recorded_voice_message_is_sent(page: Page, simulator: Simulator) -> None:
     await page.click("#record")
     await expect(page.locator("#recording")).to_be_visible()
-    await page.wait_for_timeout(700)
+    await page.wait_for_timeout(2_000)
     await page.click("#record")
     await expect(page.locator(f"{MINE} audio")).to_be_visible()
     (media,) = simulator.world.twilio.messages.media.values()

@@ -38,7 +38,7 @@ async def page(browser: Browser, program: Running, complaints: Complaints) -> As
         locale="pt-BR", viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
     )
     page = await context.new_page()
-    page.set_default_timeout(8_000)
+    page.set_default_timeout(30_000)
     complaints.listen(page, str(program.url))
     yield page
     await context.close()
@@ -85,11 +85,11 @@ async def test_from_the_link_to_the_first_message(page: Page, world: World, prog
 
     await page.wait_for_url("**/console/setup/first")
     await expect(page.locator("#waiting")).to_contain_text("Esperando a primeira mensagem…")
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
     await looked_at(page, "waiting")
     world.twilio.add_account(SID, TOKEN, numbers=(NUMBER,))
     await world.twilio.send(person(1), NUMBER, "Oi, vocês abrem amanhã?", profile_name="Maria Souza")
-    await expect(page.locator("#waiting")).to_contain_text("A primeira mensagem chegou: Maria Souza", timeout=2_000)
+    await expect(page.locator("#waiting")).to_contain_text("A primeira mensagem chegou: Maria Souza", timeout=15_000)
     await looked_at(page, "heard")
     await page.click("#waiting a.button:not(.plain)")
     await expect(page).to_have_url(f"{program.url}/console/c/{world.value('SELECT public_id FROM conversations')}")

@@ -336,6 +336,8 @@ async def test_killed_at_any_moment_no_broken_backup_is_listed_as_good(filled: P
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.communicate)
             killed += process.returncode == -signal.SIGKILL
+            if process.returncode == 0:
+                took *= 0.8  # the first one was slower: it found no file in memory
         for one in found(filled / "backups"):
             assert one.manifest is not None
             verify(one.path, filled)
@@ -363,6 +365,8 @@ async def test_killed_at_any_moment_a_restore_leaves_a_whole_database_and_can_be
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.communicate)
             killed += process.returncode == -signal.SIGKILL
+            if process.returncode == 0:
+                took *= 0.8  # the first one was slower: it found no file in memory
         assert counted(filled) == before
         with closing(connect(filled / "wtai.db")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -386,12 +390,12 @@ async def test_killed_beside_its_commit_the_program_makes_the_backup_at_its_next
             connection.execute(enqueued)
         process = world.process(free_port, failpoints=f"{name}=1:kill")
         process.start()
-        await world.until(lambda: not process.alive, seconds=20)
+        await world.until(lambda: not process.alive)
         assert len(found(data_dir / "backups")) == listed
         async with world.process(free_port):
             await world.say(person(1), "oi")
             await world.answers_to(person(1), 1)
-            await world.until(lambda: len(found(data_dir / "backups")) == 1, seconds=20)
+            await world.until(lambda: len(found(data_dir / "backups")) == 1)
         [made] = found(data_dir / "backups")
         assert made.manifest is not None
         assert verify(made.path, data_dir).with_media

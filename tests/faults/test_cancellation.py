@@ -208,6 +208,9 @@ async def test_reads_cancelled_while_they_wait_for_a_connection_take_none_away(p
         for read in reads[wave % 3 :: 2]:
             read.cancel()
         await asyncio.gather(*reads, return_exceptions=True)
+    async with asyncio.timeout(10):
+        while database._idle_readers.qsize() < 2:  # noqa: ASYNC110 - threads, which finish what they were asked
+            await asyncio.sleep(0.005)
     assert database._idle_readers.qsize() == 2
     nothing_open(path)
 

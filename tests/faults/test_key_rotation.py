@@ -134,8 +134,10 @@ def test_killed_at_any_moment_everything_opens_and_the_next_rotation_finishes(da
         with start(data_dir, "keys", "rotate") as rotation:
             time.sleep(whole * (0.4 + 0.6 * chance.random()))  # the first part is the start of Python
             rotation.send_signal(signal.SIGKILL)
-            rotation.communicate(timeout=10)
+            rotation.communicate(timeout=60)
             killed += rotation.returncode == -signal.SIGKILL
+            if rotation.returncode == 0:
+                whole *= 0.8  # the first one was slower: it found no file in memory
         everything_opens(data_dir, filled)
     assert killed >= 3
     keys = {key.id for key in read_keys(data_dir / "wtai.key")}

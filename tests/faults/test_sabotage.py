@@ -135,7 +135,7 @@ async def broken(world: World, scenario: Scenario) -> set[str]:
         await world.twilio.until(lambda: bool(world.twilio.accepted))
         await asyncio.sleep(0.3)  # what a sabotaged program does too much, it does at once
         with suppress(TimeoutError):  # a sabotaged program need not come to rest
-            await world.at_rest(seconds=2)
+            await world.at_rest(seconds=8)
     return set(judge({ANA: texts}, world.twilio.accepted).broken)
 
 

@@ -24,7 +24,7 @@ async def world(data_dir: Path) -> AsyncIterator[World]:
 
 async def test_five_messages_in_three_seconds_get_one_answer_that_covers_all_five(data_dir: Path) -> None:
     texts = ["oi", "queria encomendar um bolo", "de chocolate", "para sábado", "dá tempo?"]
-    async with open_world(data_dir, conversation={"burst_quiet_ms": 1_000}) as world, world.running():
+    async with open_world(data_dir, conversation={"burst_quiet_ms": 2_500}) as world, world.running():
         for text in texts:
             await world.say(ANA, text)
             await asyncio.sleep(0.7)
@@ -50,14 +50,14 @@ async def test_a_message_at_any_moment_of_the_model_call_is_never_ignored(world:
 
     async with world.running():
         said = await asyncio.gather(*map(interrupt, people))
-        await world.at_rest()
+        await world.at_rest(seconds=60)
     verdict = judge(dict(zip(people, said, strict=True)), world.twilio.accepted)
     assert (verdict.broken, verdict.apologized, verdict.answered) == ({}, [], 90)
     assert {row["state"] for row in world.rows("SELECT state FROM conversations")} == {"WAITING_USER"}
 
 
 async def test_the_third_draft_goes_out_and_the_next_turn_answers_the_rest(world: World) -> None:
-    world.model.latency_seconds = 0.2
+    world.model.latency_seconds = 1.0
     async with world.running():
         for number in range(1, turn._DRAFTS + 2):
             await world.say(ANA, f"m{number}")
@@ -72,7 +72,7 @@ async def test_the_third_draft_goes_out_and_the_next_turn_answers_the_rest(world
 async def test_what_is_a_whole_thought_starts_at_once(data_dir: Path, text: str, extra: tuple[tuple[str, str], ...]) -> None:
     async with open_world(data_dir, conversation=LONG_QUIET) as world, world.running():
         await world.say(ANA, text, extra=extra)
-        (answer,) = await world.answers_to(ANA, 1, seconds=2)
+        (answer,) = await world.answers_to(ANA, 1, seconds=4.5)
         assert answer.endswith(text)
 
 
@@ -80,14 +80,14 @@ async def test_a_button_takes_along_what_was_still_waiting_for_more(data_dir: Pa
     async with open_world(data_dir, conversation=LONG_QUIET) as world, world.running():
         await world.say(ANA, "quero o bolo de")
         await world.say(ANA, "Chocolate", extra=(("ButtonText", "Chocolate"), ("ButtonPayload", "c")))
-        (answer,) = await world.answers_to(ANA, 1, seconds=2)
+        (answer,) = await world.answers_to(ANA, 1, seconds=4.5)
         assert answer.startswith("eco: quero o bolo de | ")
 
 
 async def test_a_thought_without_its_end_is_waited_for(data_dir: Path) -> None:
-    async with open_world(data_dir, conversation={"burst_quiet_ms": 300}) as world, world.running():
+    async with open_world(data_dir, conversation={"burst_quiet_ms": 1_000}) as world, world.running():
         await world.say(ANA, "quero dois pães e")
-        await asyncio.sleep(0.6)  # twice the usual quiet
+        await asyncio.sleep(2.0)  # twice the usual quiet
         assert not world.model.requests
         await world.say(ANA, "um café")
         assert await world.answers_to(ANA, 1) == ["eco: quero dois pães e | um café"]
@@ -97,7 +97,7 @@ async def test_a_thought_without_its_end_is_waited_for(data_dir: Path) -> None:
 
 
 async def test_typing_is_shown_to_the_writer_of_the_newest_message_while_the_model_is_slow(world: World) -> None:
-    world.model.latency_seconds = 1.2
+    world.model.latency_seconds = 3.0
     async with world.running():
         newest = await world.insist(ANA, "oi")
         await world.until(lambda: bool(world.twilio.typing))
@@ -107,25 +107,26 @@ async def test_typing_is_shown_to_the_writer_of_the_newest_message_while_the_mod
     assert list(world.twilio.typing) == [newest]
 
 
-async def test_a_quick_answer_needs_no_sign_before_it(world: World) -> None:
+async def test_a_quick_answer_needs_no_sign_before_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "_TYPING_AFTER_SECONDS", 3.0)
     async with world.running():
         await world.say(ANA, "oi")
         await world.answers_to(ANA, 1)
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(3.2)
     assert not world.twilio.typing
 
 
 async def test_the_sign_is_shown_again_before_it_goes_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "_TYPING_AFTER_SECONDS", 0.05)
-    monkeypatch.setattr(turn, "_TYPING_SECONDS", 0.2)
-    world.model.latency_seconds = 0.7
+    monkeypatch.setattr(turn, "_TYPING_SECONDS", 0.3)
+    world.model.latency_seconds = 2.0
     async with world.running():
         await world.say(ANA, "oi")
         await world.answers_to(ANA, 1)
         await world.at_rest()
         shown = len(world.twilio.typing)
         await asyncio.sleep(0.5)
-    assert 3 <= shown <= 4
+    assert shown >= 3
     assert len(world.twilio.typing) == shown, "nobody types after the answer"
 
 
@@ -152,5 +153,5 @@ async def test_a_sign_that_hangs_does_not_hold_the_answer_up(world: World, monke
     world.model.latency_seconds = 0.3
     async with world.running():
         await world.say(ANA, "oi")
-        assert await world.answers_to(ANA, 1, seconds=2) == ["eco: oi"]
+        assert await world.answers_to(ANA, 1) == ["eco: oi"]
         await world.at_rest()

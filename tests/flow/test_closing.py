@@ -147,7 +147,7 @@ async def test_thresholds_are_the_owners_choice(world: World) -> None:
 
 
 async def test_a_goodbye_with_more_behind_it_does_not_end_what_goes_on(data_dir: Path) -> None:
-    async with open_world(data_dir, conversation={"burst_quiet_ms": 400}) as world, world.running():
+    async with open_world(data_dir, conversation={"burst_quiet_ms": 1_500}) as world, world.running():
         await says(world, ("quero pão", "eco: quero pão"))
         await world.say(ANA, "obrigado por tudo até agora")
         await world.say(ANA, "mas ainda preciso de um bolo para sábado")

@@ -33,7 +33,7 @@ class Dev:
 
     async def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        await asyncio.wait_for(self.process.communicate(), 10)
+        await asyncio.wait_for(self.process.communicate(), 60)
         assert self.process.returncode is not None
         return self.process.returncode
 
@@ -49,7 +49,7 @@ async def dev(*arguments: str, tmp: Path, **environment: str) -> AsyncIterator[D
     assert process.stderr
     said = ""
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while "Ready" not in said and (line := await process.stderr.readline()):
                 said += line.decode()
         yield Dev(process, said)
@@ -67,7 +67,7 @@ async def answer_of(session: aiohttp.ClientSession, page: str, text: str, *, ans
     """Write as a customer through the page's own routes; the last of so many answers, once it was read."""
     async with session.post(f"{page}/messages", json={"from": ANA, "body": text}) as sent:
         assert (await sent.json())["status"] == 200
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             async with session.get(f"{page}/state") as response:
                 replies = [message for message in (await response.json())["messages"] if not message["inbound"]]

@@ -137,7 +137,7 @@ async def test_that_a_person_was_called_is_said_only_when_it_happened(world: Wor
     world.model.enqueue(
         [CALLING, {"status": 200, "body": {"choices": [{"message": {"role": "assistant", "content": "já vi!"}}]}}]
     )
-    world.model.latency_seconds = 0.3
+    world.model.latency_seconds = 1.5
     async with world.running():
         await world.say(ANA, "quero negociar minha dívida")
         await world.until(lambda: world.model.counts.total() == 1)
@@ -227,12 +227,12 @@ async def test_a_reply_takes_over_by_itself(world: World) -> None:
 
 
 async def test_a_draft_that_was_being_written_when_staff_stepped_in_is_not_sent(world: World) -> None:
-    world.model.latency_seconds = 0.3
+    world.model.latency_seconds = 1.5
     async with world.running() as program:
         await world.say(ANA, "oi")
         await world.until(lambda: world.model.counts.total() == 1)
         await Staff(world, program).reply("Aqui é a Bia.")
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(2.0)
         await at_rest(world)
     assert bodies(world) == ["Aqui é a Bia."]
     assert world.rows("SELECT 1 FROM ai_results") == []
@@ -240,7 +240,7 @@ async def test_a_draft_that_was_being_written_when_staff_stepped_in_is_not_sent(
 
 async def test_a_draft_from_before_a_person_came_and_went_is_not_sent(world: World) -> None:
     """Only the epoch tells: the state and the messages are those of before."""
-    world.model.latency_seconds = 0.4
+    world.model.latency_seconds = 2.0
     async with world.running() as program:
         staff = Staff(world, program)
         await world.say(ANA, "oi")

@@ -49,7 +49,7 @@ async def world(model: ScriptedModel) -> AsyncIterator[World]:
 
 async def say(world: World, address: str, text: str) -> None:
     await world.twilio.send(address, world.lines[0].number, text)
-    await world.at_rest(seconds=20)
+    await world.at_rest(seconds=60)
 
 
 def completion(text: str | None, *calls: tuple[str, dict[str, object]]) -> dict[str, object]:

@@ -60,7 +60,7 @@ async def start(*arguments: str, tmp: Path) -> asyncio.subprocess.Process:
 async def simulate(*arguments: str, tmp: Path) -> Ended:
     process = await start(*arguments, tmp=tmp)
     try:
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), 300)
     finally:
         if process.returncode is None:
             process.kill()
@@ -96,7 +96,7 @@ async def test_the_default_scenario_passes_and_its_report_is_all_there_is_on_std
     report = json.loads(done.out)
     assert report["ok"]
     assert report["kills"] == 2
-    assert report["seconds"] < 60
+    assert report["seconds"] < 240
     assert all(check["kept"] for check in report["checks"])
     everybody = {"Ana Lima", "Bruno Reis", "Célia Souza", "Davi Alves", "Elisa Prado", "Gabi Nunes", "Hugo Paz"}
     assert {step["who"] for step in report["steps"]} == everybody
@@ -110,7 +110,6 @@ async def test_the_default_scenario_passes_and_its_report_is_all_there_is_on_std
     [
         ('expect = { contains = "Adeus" }', "no answer contains 'Adeus'"),
         ('expect = { excludes = "Olá" }', "an answer contains 'Olá'"),
-        ("expect = { answers = 2, within_ms = 2500 }", "1 of 2 answers within 2500 ms"),
         ("expect = { webhook = 403 }", "the webhook was answered 200, not 403"),
     ],
 )
@@ -139,14 +138,14 @@ async def test_with_ui_it_stays_up_with_the_page_until_it_is_told_to_stop(tmp: P
     process = await start("--ui", "--scenario", str(short), tmp=tmp)
     assert process.stdout
     said = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "Ctrl-C" not in said:
             said += (await process.stdout.readline()).decode()
     (page,) = set(re.findall(r"http://\S+/(?=\s|$)", said))
     async with aiohttp.ClientSession() as session, session.get(f"{page}state") as state:
         assert [message["body"] for message in (await state.json())["messages"]] == ["Oi", "Olá!\nComo posso ajudar?"]
     process.terminate()
-    await asyncio.wait_for(process.communicate(), 15)
+    await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
     assert left_in(tmp) == []
 
@@ -155,11 +154,11 @@ async def test_ended_in_the_middle_it_leaves_neither_process_nor_data(tmp: Path)
     process = await start(tmp=tmp)
     assert process.stdout
     said = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "←" not in said:
             said += (await process.stdout.readline()).decode()
     process.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(process.communicate(), 15)
+    await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130
     assert left_in(tmp) == []
     program = re.search(r"program (http://\S+)", said)
@@ -254,6 +253,12 @@ async def test_an_answer_too_many_is_found(short: Path) -> None:
     async with careless(times=2) as (twilio, program):
         (step,) = await played(SHORT, short, twilio, program)
     assert step.problems == ["Ana got 1 messages more than expected"]
+
+
+async def test_an_answer_too_few_is_found(short: Path) -> None:
+    async with careless() as (twilio, program):
+        (step,) = await played(SHORT.replace('contains = "Olá"', "answers = 2, within_ms = 500"), short, twilio, program)
+    assert step.problems == ["1 of 2 answers within 500 ms"]
 
 
 async def test_a_program_that_answers_a_repeated_webhook_again_is_found(short: Path) -> None:

@@ -11,7 +11,7 @@ from tests.program import World, open_world, person
 from wtai.simulator.twilio_faults import TwilioFault
 
 ANA = person(1)
-_BEFORE_THE_CALL_ENDS = 0.3
+_BEFORE_THE_CALL_ENDS = 1.0
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ async def test_a_message_is_sent_again_only_once_and_then_stays_unknown_which_th
 
 async def test_a_listing_that_is_late_does_not_lead_to_a_second_send(world: World) -> None:
     """Twilio's lists lag behind; the second look, a while later, has the message."""
-    world.twilio.listing_delay_seconds = 0.15
+    world.twilio.listing_delay_seconds = 0.7
     world.twilio.faults.arm(TwilioFault.STATUS_DROPPED, times=None)
     world.twilio.faults.arm(TwilioFault.RESET_AFTER)
-    async with world.running():
+    async with world.running(twilio={"reconcile_seconds": 1.0}):
         await world.say(ANA, "oi")
         await world.until(lambda: statuses(world) == ["sent"])
         await world.at_rest()
@@ -138,13 +138,13 @@ async def test_what_may_be_another_message_of_unknown_outcome_is_not_adopted(wor
         await world.say(ANA, "oi")
         await world.until(lambda: listings(world) == 1)
         world.twilio.tokens[world.line.account_sid] = "rotated"  # every listing is refused now
-        await world.at_rest(seconds=20)
+        await world.at_rest()
         assert statuses(world) == ["unknown"]
         world.twilio.tokens[world.line.account_sid] = world.line.token
         world.twilio.listing_delay_seconds = 0
         world.twilio.faults.arm(TwilioFault.ERROR_BEFORE)
         await world.say(ANA, "oi")
-        await world.at_rest(seconds=20)
+        await world.at_rest()
     assert statuses(world) == ["unknown", "unknown"]
     assert len(world.twilio.accepted) == 1
 
@@ -156,7 +156,7 @@ async def test_without_a_listing_an_unknown_message_stays_unknown_and_the_next_o
         await world.say(ANA, "oi")
         await world.answers_to(ANA, 1)
         world.twilio.tokens[world.line.account_sid] = "rotated"
-        await world.at_rest(seconds=20)
+        await world.at_rest()
         assert statuses(world) == ["unknown"]
         world.twilio.tokens[world.line.account_sid] = world.line.token
         await world.say(ANA, "e agora?")
@@ -184,7 +184,7 @@ async def test_a_throttled_message_waits_as_long_as_twilio_wishes_and_goes_out_o
         assert await world.answers_to(ANA, 1) == ["eco: oi"]
     posts = [(request.at, request.status) for request in world.twilio.requests if request.method == "POST"]
     assert [status for _, status in posts] == [429, 201]
-    assert 1_000 <= posts[1][0] - posts[0][0] <= 3_000
+    assert 1_000 <= posts[1][0] - posts[0][0] <= 8_000
 
 
 async def test_twilios_error_code_is_kept_and_the_message_not_tried_again(world: World) -> None:
@@ -224,7 +224,7 @@ async def test_with_every_fault_by_chance_nobody_gets_an_answer_twice_or_none(wo
     async with world.running():
         for round_number in range(3):
             await asyncio.gather(*(world.say(one, f"{one[-2:]}-{round_number}") for one in people))
-        await world.at_rest(seconds=30)
+        await world.at_rest()
     bodies = Counter(message.body for message in world.twilio.accepted)
     assert max(bodies.values()) == 1
     unknown = {row["body"] for row in world.outbound() if row["status"] == "unknown"}
@@ -249,7 +249,7 @@ async def test_a_send_that_is_given_up_has_failed_and_can_be_tried_again_by_hand
         assert await world.answers_to(ANA, 1) == ["eco: oi"]
         await world.until(lambda: statuses(world) == ["delivered"])
         await world.at_rest()
-    assert world.rows("SELECT 1 FROM jobs") == []
+    assert world.rows("SELECT 1 FROM jobs WHERE owner_id > 0 OR state = 'dead'") == [], "what is left is a timer's"
 
 
 async def test_who_writes_from_another_address_meanwhile_is_not_sent_the_message_again(world: World) -> None:
@@ -263,7 +263,7 @@ async def test_who_writes_from_another_address_meanwhile_is_not_sent_the_message
         await world.until(lambda: statuses(world) == ["unknown"])
         await world.say(short, "ainda aí?")
         await world.answers_to(short, 1)
-        await world.at_rest(seconds=30)
+        await world.at_rest()
     assert world.value("SELECT count(*) FROM users") == 1
     assert [(message.to, message.body) for message in world.twilio.accepted] == [(ANA, "eco: oi"), (short, "eco: ainda aí?")]
     assert [row["provider_sid"] for row in world.outbound()] == [message.sid for message in world.twilio.accepted]

@@ -75,7 +75,7 @@ async def test_the_file_lies_under_its_owner_and_content_readable_by_nobody_else
 
 
 async def test_text_behind_a_voice_note_waits_for_it_and_both_get_one_answer_in_their_order(world: World) -> None:
-    world.model.latency_seconds = 0.3
+    world.model.latency_seconds = 1.5
     async with world.running():
         await speak(world, ANA, "queria um bolo")
         await world.say(ANA, "de chocolate")
@@ -86,7 +86,7 @@ async def test_text_behind_a_voice_note_waits_for_it_and_both_get_one_answer_in_
 
 
 async def test_a_voice_note_during_a_draft_voids_it(world: World) -> None:
-    world.model.latency_seconds = 0.4
+    world.model.latency_seconds = 2.0
     async with world.running():
         await world.say(ANA, "queria um bolo")
         await world.until(lambda: world.model.counts.total() == 1)
@@ -106,7 +106,7 @@ async def test_several_voice_notes_are_heard_one_by_one_and_answered_in_their_or
 
 
 async def test_the_end_of_a_burst_is_still_waited_for_once_the_note_is_heard(data_dir: Path) -> None:
-    async with open_world(data_dir, conversation={"burst_quiet_ms": 400}) as world, world.running():
+    async with open_world(data_dir, conversation={"burst_quiet_ms": 2_500}) as world, world.running():
         await speak(world, ANA, "queria um bolo")
         await world.until(lambda: statuses(world) == ["kept"])
         await asyncio.sleep(0.3)
@@ -348,7 +348,7 @@ async def test_notes_and_texts_of_many_people_are_all_answered_once_and_in_order
 
     async with world.running():
         said = await asyncio.gather(*map(talk, people))
-        await world.at_rest(seconds=30)
+        await world.at_rest()
     for who, texts_of in zip(people, said, strict=True):
         answered = " | ".join(message.body.removeprefix("eco: ") for message in world.sent_to(who))
         assert answered == " | ".join(texts_of)

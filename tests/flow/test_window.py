@@ -215,7 +215,7 @@ async def test_start_takes_it_back_and_says_so(world: World, word: str) -> None:
 
 
 async def test_stop_in_the_middle_of_a_turn_leaves_nothing_owed(world: World) -> None:
-    world.model.latency_seconds = 0.3
+    world.model.latency_seconds = 1.5
     async with world.running():
         await world.say(ANA, "quero dois pães")
         await world.until(lambda: world.model.counts.total() == 1)

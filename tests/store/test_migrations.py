@@ -23,8 +23,9 @@ MIGRATE = """
 import sys
 from pathlib import Path
 from wtai import failpoints
-from wtai.db import migrate
+from wtai.db import connection, migrate
 failpoints.arm(sys.argv[2])
+connection._BUSY_TIMEOUT_MS = 30_000  # who starts with others may wait for all of theirs
 migrate.migrations = lambda found=migrate.migrations(): [
     *found,
     migrate.Migration(9001, "9001_a", "CREATE TABLE a (x INTEGER) STRICT;\\n" + "INSERT INTO a VALUES (1);\\n" * 300),

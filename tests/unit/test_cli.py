@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -35,17 +34,19 @@ def wtai(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
 
 
 def test_help_names_every_command_and_imports_nothing_heavy(data_dir: Path) -> None:
+    """So that it is there in a moment, which scripts/bench.py measures."""
     code = (
-        "import sys\nfrom wtai.cli.main import run\nexit_code = run(['--help'])\n"
-        "print('imported:', *sorted({name.partition('.')[0] for name in sys.modules}))\nsys.exit(exit_code)"
+        "import sys\nthere = set(sys.modules)\nfrom wtai.cli.main import run\nexit_code = run(['--help'])\n"
+        "print('imported:', *sorted({name.partition('.')[0] for name in sys.modules.keys() - there}))\nsys.exit(exit_code)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     listed, _, imported = done.stdout.partition("imported:")
     for name, entry in COMMANDS.items():
         assert f"\n  {name} " in listed
         assert entry.help.split()[0] in listed
-    heavy = {"openai", "twilio", "aiohttp", "aiosqlite", "pydantic", "structlog", "cryptography", "asyncio", "apscheduler"}
-    assert not heavy & set(imported.split())
+    loaded = set(imported.split())
+    assert loaded - sys.stdlib_module_names == {"click", "wtai"}
+    assert not loaded & {"asyncio", "http", "multiprocessing", "sqlite3", "ssl"}
 
 
 COMMAND_NAMES = """
@@ -78,15 +79,6 @@ def test_every_command_that_others_rely_on_is_there_and_lists_as_json() -> None:
             options = {option for parameter in found.commands[part].params for option in parameter.opts}
             assert {"--config", "--data-dir"} <= options, f"{name} {part}"
             assert part != "list" or "--json" in options, name
-
-
-def test_help_takes_less_than_a_fifth_of_a_second(data_dir: Path) -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
-        assert wtai("--help", cwd=data_dir).returncode == 0
-        return time.perf_counter() - started
-
-    assert min(seconds() for _ in range(5)) < 0.2
 
 
 def test_init_writes_settings_and_a_private_key_without_asking(data_dir: Path) -> None:

@@ -116,7 +116,7 @@ async def test_a_compressed_answer_is_refused_and_not_inflated(receiver: Receive
 async def test_an_answer_that_does_not_come_in_time_may_come_another_time(receiver: Receiver) -> None:
     receiver.wait = 5.0
     with pytest.raises(EgressUnavailable) as late:
-        await ask(receiver.url, receiver.host, seconds=0.2)
+        await ask(receiver.url, receiver.host, seconds=1.0)
     assert late.value.received
 
 
@@ -149,7 +149,7 @@ async def test_an_answer_that_trickles_ends_with_the_time_for_all_of_it() -> Non
     started = loop.time()
     with pytest.raises(EgressUnavailable):
         await ask(f"http://{host}/", host, seconds=0.3)
-    assert loop.time() - started < 1.5
+    assert loop.time() - started < 5
     await trickle.ended.wait()
     server.close()
     await server.wait_closed()

@@ -183,11 +183,11 @@ async def test_a_list_filters_by_the_day_of_sending(twilio: FakeTwilio, api: aio
 
 
 async def test_a_new_message_shows_up_in_lists_only_after_the_delay(twilio: FakeTwilio, api: aiohttp.ClientSession) -> None:
-    twilio.listing_delay_seconds = 0.2
+    twilio.listing_delay_seconds = 1.0
     await create(api)
     async with api.get(MESSAGES) as response:
         assert (await response.json())["messages"] == []
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1.2)
     async with api.get(MESSAGES) as response:
         assert len((await response.json())["messages"]) == 1
 

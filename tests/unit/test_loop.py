@@ -167,16 +167,17 @@ async def test_a_tool_that_hangs_is_cut_off_and_the_turn_goes_on() -> None:
 
 
 async def test_cancelling_a_turn_cancels_its_tools() -> None:
-    cancelled = asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
 
     async def wait() -> object:
+        started.set()
         try:
             await asyncio.Event().wait()
         finally:
             cancelled.set()
 
     running = asyncio.ensure_future(turn(Scripted(calls(("c1", "t", "{}"))), tool("t", wait)))
-    await asyncio.sleep(0.02)
+    await started.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -309,8 +310,8 @@ async def test_call_ids_that_a_server_uses_again_are_made_distinct() -> None:
 
 
 async def test_a_turn_ends_at_its_time_limit_with_what_was_done() -> None:
-    llm = Scripted(calls(("c1", "t", "{}")), says("tarde"), delay=0.05)
-    outcome = await turn(llm, tool("t", returning(1)), limits=Limits(turn_seconds=0.08))
+    llm = Scripted(calls(("c1", "t", "{}")), says("tarde"), delay=0.4)
+    outcome = await turn(llm, tool("t", returning(1)), limits=Limits(turn_seconds=0.6))
     assert outcome.ending is Ending.TIME_LIMIT
     assert [call.name for call in outcome.calls] == ["t"]
 

@@ -398,7 +398,7 @@ async def test_a_server_that_never_answers_is_unavailable_after_the_time_out(ser
 
     started = time.monotonic()
     assert (await failure(server, hang, seconds=0.6)).code == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 async def test_a_server_that_drips_its_answer_is_cut_off_too(server: Server) -> None:
@@ -411,7 +411,7 @@ async def test_a_server_that_drips_its_answer_is_cut_off_too(server: Server) -> 
 
     started = time.monotonic()
     assert (await failure(server, drip, seconds=0.6)).code == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("sent", [b"", b'{"choices": [{"mess'])

@@ -194,7 +194,7 @@ async def test_a_server_that_does_not_answer_is_unavailable(server: Server, ears
 
 async def test_few_recordings_are_in_memory_at_once(server: Server, ears: Ears) -> None:
     async def answer() -> web.Response:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
         return web.json_response({"text": "oi"})
 
     server.answer = answer

@@ -326,11 +326,11 @@ async def test_a_time_out_after_acceptance_is_unknown(twilio: Twilio, headers_fi
         response = web.StreamResponse(status=201)
         if headers_first:
             await response.prepare(request)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2.5)
         return response if headers_first else web.Response()
 
     twilio.answer = late
-    channel = twilio.channel(send_seconds=0.2)
+    channel = twilio.channel(send_seconds=1.0)
     assert type(await failure(channel)) is SendUnknown
     await channel.close()
     assert len(twilio.asked) == 1

@@ -306,9 +306,9 @@ async def test_a_long_job_keeps_its_lease(data_dir: Path) -> None:
         runs += 1
         await release.wait()
 
-    async with office(data_dir, {"note": note}, lease_ms=150) as at:
+    async with office(data_dir, {"note": note}, lease_ms=900) as at:
         await at.put()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2.0)
         assert await at.other.reap(orphans=False) == 0
         release.set()
         await at.until(none_left)
@@ -324,11 +324,11 @@ async def test_a_clock_that_jumps_rescues_nobody(data_dir: Path) -> None:
         runs += 1
         await release.wait()
 
-    async with office(data_dir, {"note": note}, lease_ms=150) as at:
+    async with office(data_dir, {"note": note}, lease_ms=900) as at:
         await at.put()
         for ahead_ms in (3_600_000, -3_600_000):
             at.clock.ahead_ms = ahead_ms
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1.0)
         release.set()
         await at.until(none_left)
     assert runs == 1

@@ -101,11 +101,12 @@ class Api:
         return self.program.database
 
     async def conversation(self, from_: str, text: str = "oi", *, line: Line | None = None) -> str:
-        """Somebody writes and is answered; the id of the conversation."""
+        """Somebody writes and is answered, and the answer arrives; the id of the conversation."""
         before = len(self.world.sent_to(from_))
         await self.world.say(from_, text, line=line)
         await self.world.answers_to(from_, before + 1)
         await self.world.at_rest()
+        await self.world.until(lambda: {row["status"] for row in self.world.outbound()} <= {"delivered", "read"})
         return str(self.world.rows("SELECT public_id FROM conversations ORDER BY id DESC LIMIT 1")[0]["public_id"])
 
 

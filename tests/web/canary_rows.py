@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.program import Line
 from wtai.ai.memory.writing import Told, remember
+from wtai.clock import SystemClock
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.ids import public_id
 
@@ -138,10 +139,9 @@ def _settle_staff(own: "_Rows", staff: Mapping[str, int]) -> None:
 class _Rows:
     """Puts rows of one owner, each text of them with the owner's word."""
 
-    now = 1_795_000_000_000
-
     def __init__(self, tx: OwnerTx, canary: Canary) -> None:
         self.tx = tx
+        self.now = SystemClock().now()  # what is old is forgotten by timers
         self._canary = canary
 
     def put(self, table: str, **given: object) -> int:

@@ -255,6 +255,7 @@ async def test_every_text_of_every_table_holds_a_word_of_each_owner(flock: Flock
 async def test_no_answer_holds_a_byte_of_another_owner_or_tells_theirs_from_nothing(
     statements: set[str], flock: Flock, requests: int, output: io.StringIO
 ) -> None:
+    await flock.world.at_rest()
     before = await flock.program.database.system_read(all_rows)
     findings = await ask_all(flock, probes(flock, requests, seed=20_261_121))
     assert findings.count >= requests
@@ -266,6 +267,7 @@ async def test_no_answer_holds_a_byte_of_another_owner_or_tells_theirs_from_noth
             assert 404 in findings.by_route[route.name], route.name
     for canary in flock.canaries:
         assert len(findings.served[canary.word]) >= 25, "an owner must see its own, or the search looks for nothing"
+    await flock.world.at_rest()
     assert await flock.program.database.system_read(all_rows) == before
     assert len(statements) > 150
     unbound = {sql for sql in statements if ":owner" not in sql}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import person
+from tests.program import away_from_the_hour, person
 from tests.web.console_client import Staff, Visitor, open_staff
 from wtai.web.console.dashboard_table import Column, Line, Table, Unit, csv_of, plain, shown
 
@@ -43,6 +43,7 @@ def table_of(text: str, name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("period", ["24h", "7d", "30d", "90d"])
 async def test_what_happened_a_second_ago_is_on_the_page_and_in_its_csv(staff: Staff, period: str) -> None:
+    await away_from_the_hour()
     await staff.conversation(person(1), "oi")
     await staff.conversation(person(2), "quero falar com uma pessoa")
     page = await staff.admin.get(f"{PATH}?period={period}")

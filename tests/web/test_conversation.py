@@ -1,7 +1,5 @@
 """What staff do in a conversation: each act does what it says, once, and only where it makes sense."""
 
-import asyncio
-
 import pytest
 
 from tests.program import person
@@ -32,12 +30,12 @@ async def test_who_takes_over_has_it_and_the_ai_is_silent(staff: Staff) -> None:
 
 async def test_from_the_commit_of_a_takeover_no_draft_of_the_ai_goes_out(staff: Staff) -> None:
     conversation = await staff.conversation(ANA)
-    staff.world.model.latency_seconds = 1.0
-    asked = len(staff.world.model.requests)
+    staff.world.model.latency_seconds = 3.0
+    asked, read = staff.world.model.counts.total(), len(staff.world.model.requests)
     await staff.world.say(ANA, "me conta uma história longa")
-    await asyncio.sleep(0.3)
+    await staff.world.until(lambda: staff.world.model.counts.total() > asked)
     assert (await act(staff.admin, conversation, "take")).status == 200
-    await staff.world.until(lambda: len(staff.world.model.requests) > asked)
+    await staff.world.until(lambda: len(staff.world.model.requests) > read)
     await staff.world.at_rest()
     assert len(staff.world.sent_to(ANA)) == 1
 

@@ -264,7 +264,7 @@ async def test_more_webhooks_at_once_than_allowed_are_answered_503_and_none_is_l
         for form in refused:
             assert (await post(world, form))[0] == 200
         assert world.value("SELECT count(*) FROM messages WHERE direction = 'inbound'") == 150
-        await world.at_rest(seconds=20)
+        await world.at_rest()
 
 
 async def test_health_is_told_to_everybody_and_readiness_means_that_the_database_takes_a_write(world: World) -> None:

@@ -102,7 +102,7 @@ class Carrier:
         """Call ``watcher`` with each message that is new, has a new status, or for which typing is shown."""
         self._watchers.append(watcher)
 
-    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
         """Return once ``condition`` holds, looking again after every change and every answered webhook. Raises TimeoutError."""
         async with asyncio.timeout(timeout_seconds):
             while not condition():
