@@ -37,6 +37,8 @@ CHECKS: Final = {
     # The asker changes from request to request, so that what one made another may not see.
     "ensure_resource_availability": {"enabled": False},
 }
+FRAMING: Final = frozenset({"Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Host", "Expect"})
+"""What says where a request ends and whom it is for: wrong ones are refused before any operation hears of them."""
 PHASES: Final = {
     "coverage": {"enabled": True},
     "fuzzing": {"enabled": True, "generation": {"max-examples": 20}},
@@ -100,6 +102,8 @@ class Asker:
                 case.body = {"body": "Já volto"}  # or a template: seldom do generated bodies have one of the two
 
     def _aim_headers(self, case: Case) -> None:
+        for name in [name for name in case.headers if name.title() in FRAMING]:
+            del case.headers[name]
         if "Idempotency-Key" in case.headers and self._mostly(4):
             case.headers["Idempotency-Key"] = f"key-{next(self.numbers)}"
         if "If-Match" in case.headers and self._mostly(3):

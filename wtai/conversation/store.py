@@ -182,14 +182,15 @@ def note_inbound(tx: OwnerTx, conversation_id: int, message_id: int, inbound: In
     """
     tx.run(
         """
-        UPDATE conversations SET version = version + 1, last_inbound_at = max(coalesce(last_inbound_at, 0), :written_at),
-            updated_at = :now, user_address = :reply_to, quiet_until = :quiet_until,
-            waiting_since = CASE WHEN answered_through < :message_id THEN coalesce(waiting_since, :written_at) END
+        UPDATE conversations SET version = version + 1, updated_at = :now,
+            last_inbound_at = coalesce(max(coalesce(last_inbound_at, 0), :late), :now),
+            user_address = :reply_to, quiet_until = :quiet_until,
+            waiting_since = CASE WHEN answered_through < :message_id THEN coalesce(waiting_since, :late, :now) END
         WHERE owner_id = :owner AND id = :id
         """,
         id=conversation_id,
         message_id=message_id,
-        written_at=inbound.written_at or now,
+        late=inbound.written_at,
         reply_to=inbound.reply_to,
         quiet_until=quiet_until,
         now=now,
