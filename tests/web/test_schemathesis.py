@@ -83,6 +83,8 @@ class Asker:
 
     def aim(self, case: Case) -> None:
         """Give three of four requests ids of rows; what ends a thing is aimed at a spare one."""
+        for name in [name for name in case.headers if name.title() in FRAMING]:
+            del case.headers[name]
         of_stateful = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
         aimed = not of_stateful and self._mostly(4)
         for name, value in case.path_parameters.items():
@@ -102,8 +104,6 @@ class Asker:
                 case.body = {"body": "Já volto"}  # or a template: seldom do generated bodies have one of the two
 
     def _aim_headers(self, case: Case) -> None:
-        for name in [name for name in case.headers if name.title() in FRAMING]:
-            del case.headers[name]
         if "Idempotency-Key" in case.headers and self._mostly(4):
             case.headers["Idempotency-Key"] = f"key-{next(self.numbers)}"
         if "If-Match" in case.headers and self._mostly(3):
