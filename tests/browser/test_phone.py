@@ -86,6 +86,7 @@ async def test_an_uploaded_audio_file_becomes_a_voice_bubble_that_plays(page: Pa
     audio = page.locator(f"{MINE} audio")
     await expect(audio).to_be_visible()
     await becomes_true(page, "document.querySelector('.mine audio').duration > 2.5")
+    await simulator.world.twilio.until(lambda: bool(simulator.world.twilio.posted))
     form = dict(simulator.world.twilio.posted[0].webhook.form)
     assert (form["MessageType"], form["MediaContentType0"], form["NumMedia"]) == ("audio", "audio/ogg", "1")
     assert simulator.world.value("SELECT content_type FROM media") == "audio/ogg"
@@ -153,8 +154,8 @@ async def test_a_redelivered_webhook_is_acknowledged_and_changes_nothing(page: P
 async def test_the_call_to_twilio_is_shown_as_sent_with_its_callbacks(page: Page, simulator: Simulator) -> None:
     await write(page, "oi")
     await page.click("#tab-requests")
-    await page.click("#requests .entry summary")
-    entry = page.locator("#requests .entry")
+    entry = page.locator("#requests .entry").filter(has_text="POST")
+    await entry.locator("summary").click()
     for name, value in simulator.world.twilio.accepted[0].form:
         await expect(entry.locator(f"tr:has(th:text-is('{name}')) td")).to_have_text(value)
     await expect(entry.locator(".chain li")).to_have_count(3)
