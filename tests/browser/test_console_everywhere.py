@@ -32,6 +32,7 @@ async def desk(data_dir: Path, browser: Browser, complaints: Complaints) -> Asyn
         yield opened
 
 
+@pytest.mark.slow
 async def test_every_page_is_sound_in_light_in_dark_and_on_a_narrow_screen(desk: Desk) -> None:
     public = await desk.staff.conversation(person(1))
     paths = [*await desk.pages(), f"/console/c/{public}", "/console/nowhere"]

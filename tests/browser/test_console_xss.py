@@ -104,6 +104,7 @@ async def open_everything(page: Page, planted: Planted) -> None:
     await expect(page.locator("#talk-canned [role=option]").first).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_five_hundred_attacks_stay_text(desk: Desk) -> None:
     assert len(VECTORS) * len(FIELDS) == 500
     everything = await planted(desk)

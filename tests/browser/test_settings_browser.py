@@ -28,6 +28,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> A
     assert not complaints.heard, "\n".join(complaints.heard)
 
 
+@pytest.mark.slow
 async def test_every_page_is_sound_in_the_light_in_the_dark_and_on_a_narrow_screen(place: tuple[Desk, Everything]) -> None:
     desk, everything = place
     wide = await desk.log_in(path="/console/settings")

@@ -22,7 +22,7 @@ def evaluated(*arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize("api", ["chat", pytest.param("responses", marks=pytest.mark.slow)])
 def test_every_transcript_passes_and_none_is_left_out(api: str) -> None:
     report = evaluated(str(CASES), str(OWN_CASES), "--api", api)
     assert report["failed"] == []
