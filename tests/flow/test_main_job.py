@@ -14,7 +14,9 @@ from tests.faults.ledger import judge
 from tests.program import World, open_world, person
 from wtai.ai.texts import apology
 from wtai.conversation.texts import texts
+from wtai.errors import SettingsError
 from wtai.simulator.model import ModelFault
+from wtai.web.webhooks import inbound_address
 
 ANA, BIA = person(1), person(2)
 
@@ -309,3 +311,14 @@ async def test_a_number_that_moved_to_another_account_is_answered_from_there(wor
         await world.answers_to(person(1), 1)
         await world.at_rest()
     assert [message.account for message in world.twilio.accepted] == [other]
+
+
+async def test_the_start_tells_the_webhook_with_its_retries(world: World, free_port: int) -> None:
+    async with world.process(free_port) as process:
+        assert f"http://127.0.0.1:{free_port}{inbound_address('')}  " in process.log
+
+
+async def test_a_worker_by_itself_has_to_know_where_callbacks_go(world: World) -> None:
+    with pytest.raises(SettingsError, match=r"server\.public_url"):
+        async with world.running(role="worker"):
+            pass

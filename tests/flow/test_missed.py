@@ -132,6 +132,21 @@ async def test_a_message_whose_files_are_not_named_holds_up_no_other(world: Worl
     assert [body for _, body in inbound(world)] == ["oi", "olha"]
 
 
+async def test_a_message_whose_files_are_never_named_is_received_without_them_after_a_day(world: World) -> None:
+    late = await write(world, ANA, "olha", media=[("image/png", b"\x89PNG\r\n\x1a\n")])
+    long_ago = SystemClock().now() - _DAY_MS - 60_000
+    message = world.twilio.messages.get(world.line.account_sid, late.sid)
+    message.created_at = message.updated_at = message.sent_at = long_ago
+    world.twilio.messages.media.clear()  # the list of them answers 500 now
+    async with world.running() as program:
+        await world.at_rest()
+        await program.database.system_write(lambda tx: tx.run("UPDATE twilio_numbers SET heard_until = :at", at=long_ago))
+        await look(program)
+        await world.until(lambda: bool(inbound(world)))
+        await world.at_rest()
+    assert inbound(world) == [(late.sid, "olha")]
+
+
 async def test_what_was_written_to_a_disabled_owner_counts_for_nothing_when_it_is_enabled(world: World) -> None:
     owner = world.line.owner
     async with world.running() as program:

@@ -109,12 +109,10 @@ class Missed:
         """The message; without its files where the provider refuses to name them, or has not named them for a day."""
         try:
             return await self._channel.fetch(account, heard)
-        except SendRejected:
-            return await self._channel.fetch(account, replace(heard, media=0))
-        except SendError:
-            if self._clock.now() - heard.created_at < DAY:
+        except SendError as exc:
+            if not isinstance(exc, SendRejected) and self._clock.now() - heard.created_at < DAY:
                 raise
-            return await self._channel.fetch(account, replace(heard, media=0))
+        return await self._channel.fetch(account, replace(heard, media=0))
 
 
 def _look_at_all(tx: SystemTx, *, now: int) -> None:
