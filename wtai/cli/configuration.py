@@ -79,14 +79,19 @@ def init(options: SharedOptions, force: bool) -> None:
     click.echo(f"{'wrote' if made else 'kept '}  {settings.database_path}", err=True)
 
 
+def read_keys(settings: Settings) -> None:
+    """EnvironmentProblem, naming the mend, if one of the key files cannot be used."""
+    for path in (settings.security.key_file, *settings.security.previous_key_files):
+        read_key_file(path)
+
+
 @click.command()
 @click.pass_obj
 def check(options: SharedOptions) -> None:
     """Say whether the program could start here: settings, SQLite, keys, database. Starts nothing."""
     settings = settings_of(options)
     sqlite.require_usable_driver()
-    for file in (settings.security.key_file, *settings.security.previous_key_files):
-        read_key_file(file)
+    read_keys(settings)
     if settings.database_path.exists():
         status(settings.database_path)
     sources = read(options.config, options.data_dir)

@@ -15,7 +15,7 @@ from wtai.channels.accounts import Accounts
 from wtai.channels.store import numbers
 from wtai.channels.twilio.client import TwilioChannel
 from wtai.channels.twilio.errors import Reaction, reaction
-from wtai.cli.configuration import settings_of
+from wtai.cli.configuration import read_keys, settings_of
 from wtai.cli.data import with_database
 from wtai.cli.main import SharedOptions
 from wtai.cli.owners import webhook_url
@@ -27,7 +27,7 @@ from wtai.errors import EnvironmentProblem, LlmError, LlmRefused, SchemaError, S
 from wtai.identity.from_settings import sealer
 from wtai.identity.store import owners
 from wtai.sealed_store import inventory
-from wtai.secrets import UnsealError, read_key_file
+from wtai.secrets import UnsealError
 from wtai.settings import Settings
 
 _SECONDS: Final = 15.0
@@ -84,7 +84,7 @@ def _findings(options: SharedOptions) -> Iterator[Finding]:
         yield Finding("settings", "not usable", str(exc))
         return
     yield Finding("settings", "valid")
-    keys = _seen("key file", str(settings.security.key_file), lambda: _read_keys(settings))
+    keys = _seen("key file", str(settings.security.key_file), lambda: read_keys(settings))
     database = _seen("database", str(settings.database_path), lambda: _read_schema(settings))
     yield from (keys, database)
     if keys.problem is None and database.problem is None:
@@ -97,11 +97,6 @@ def _seen(check: str, seen: str, require: Callable[[], None]) -> Finding:
     except WtaiError as exc:
         return Finding(check, seen, str(exc))
     return Finding(check, seen)
-
-
-def _read_keys(settings: Settings) -> None:
-    for path in (settings.security.key_file, *settings.security.previous_key_files):
-        read_key_file(path)
 
 
 def _read_schema(settings: Settings) -> None:
