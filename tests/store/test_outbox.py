@@ -279,6 +279,13 @@ def test_two_unknown_messages_alike_are_rivals_for_what_is_listed(desk: Desk) ->
         assert outbox.candidates(desk.tx, desk.message(message_id), ["SM1"], NOW - 1).rival
 
 
+def test_one_whose_call_is_under_way_is_a_rival_too(desk: Desk) -> None:
+    message_id = desk.unknown()
+    assert not outbox.candidates(desk.tx, desk.message(message_id), ["SM1"], NOW - 1).rival
+    desk.sending()
+    assert outbox.candidates(desk.tx, desk.message(message_id), ["SM1"], NOW - 1).rival
+
+
 @pytest.mark.parametrize(("locale", "word"), [("pt-BR", "modelo"), ("es", "plantilla"), ("en", "template")])
 def test_a_template_reads_as_its_name_and_what_was_put_in_by_number(desk: Desk, locale: str, word: str) -> None:
     desk.tx.run("UPDATE owners SET locale = :locale WHERE id = :owner", locale=locale)

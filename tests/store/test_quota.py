@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.store.identity import House, open_house
+from wtai.channels.accounts import connect_number
+from wtai.channels.store import numbers, put_account
 from wtai.db.tx import OwnerTx, SystemTx
 from wtai.identity.plans import PlanLimits, allowed_features, month_of, within_plan
 from wtai.identity.plans_store import (
@@ -234,6 +236,19 @@ async def test_a_number_more_than_the_plan_has_is_refused(shop: Shop) -> None:
     with pytest.raises(QuotaReached, match="2 numbers"):
         await shop.database.read(shop.owner, require_room_for_number, 2)
     await shop.database.read(shop.other, require_room_for_number, 99)
+
+
+async def test_a_number_that_moves_to_another_account_is_not_one_more(shop: Shop) -> None:
+    await shop.plan(numbers=1)
+    sids, number = [f"AC{letter * 32}" for letter in "ab"], "+5511970000001"
+
+    def move(tx: OwnerTx) -> list[tuple[str, str]]:
+        for sid in sids:
+            put_account(tx, sid, "[]", now=1)
+            assert connect_number(tx, sid, number, now=1)
+        return numbers(tx)
+
+    assert await shop.database.write(shop.owner, move) == [(sids[1], number)]
 
 
 @pytest.mark.parametrize(
